@@ -1,0 +1,399 @@
+"""What is measured: in each group ours first, then the peers that do the same job.
+
+A case is source text, so that the timed statements stand in the loop itself and no call of ours is added to them.
+`setup` runs once a repetition and makes what the threads share; `local` runs once in each thread and binds methods
+(a bound method shared by threads would measure the contention on its reference count); `steps` are the timed
+statements. `x` is an object that the thread has to itself, `tid` its number, `T` the number of threads. `check` must be
+true when all threads are done; it sees the shared names and `rounds`, how often the steps were done by all together.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    setup: str
+    local: str
+    steps: dict[str, str]
+    check: str = "True"
+    need: str | None = None  # the module without which there is no such peer
+
+    @property
+    def body(self) -> str:
+        return "\n".join(textwrap.dedent(step).strip("\n") for step in self.steps.values())
+
+
+@dataclass(frozen=True)
+class Group:
+    title: str
+    cases: tuple[Case, ...]
+
+    def case(self, name: str) -> Case:
+        return next(case for case in self.cases if case.name == name)
+
+
+LOCKED_METHODS = """
+import threading
+from collections import deque
+class Locked:
+    def __init__(self):
+        self.items, self.lock = deque(), threading.Lock()
+    def put(self, item):
+        with self.lock:
+            self.items.append(item)
+    def get(self):
+        with self.lock:
+            return self.items.{get}()
+    def __len__(self):
+        return len(self.items)
+"""
+
+
+def pair(name: str, make: str, put: str, get: str, *, need: str | None = None, empty: str = "len(s) == 0") -> Case:
+    """Puts one in and takes one out of what all threads share, through methods bound once."""
+    put_name, get_name = put, get.removesuffix("_nowait")
+    return Case(
+        name, make, f"put = s.{put}; get = s.{get}", {put_name: "put(x)", get_name: "get()"}, check=empty, need=need
+    )
+
+
+def attribute_pair(name: str, make: str, put: str, get: str) -> Case:
+    """The same, looking the methods up each time, as most programs do."""
+    return Case(name, make, "", {put: f"s.{put}(x)", get: f"s.{get}()"})
+
+
+SIMPLE_QUEUE = "import queue; s = queue.SimpleQueue()"
+DEQUE = "from collections import deque; s = deque()"
+
+STACK = Group(
+    "push + pop, one stack",
+    (
+        pair("lockfree.Stack", "from lockfree import Stack; s = Stack()", "push", "pop"),
+        pair("queue.SimpleQueue", SIMPLE_QUEUE, "put", "get", empty="s.empty()"),
+        pair("list", "s = []", "append", "pop"),
+        pair("deque", DEQUE, "append", "pop"),
+        pair("deque with Lock", LOCKED_METHODS.format(get="pop") + "s = Locked()", "put", "get"),
+        pair("queue.LifoQueue", "import queue; s = queue.LifoQueue()", "put", "get", empty="s.empty()"),
+    ),
+)
+
+QUEUE = Group(
+    "put + get, one queue",
+    (
+        pair("lockfree.Queue", "from lockfree import Queue; s = Queue()", "put", "get"),
+        pair("queue.SimpleQueue", SIMPLE_QUEUE, "put", "get", empty="s.empty()"),
+        pair("list", "s = []", "append", "pop"),
+        pair("deque", DEQUE, "append", "popleft"),
+        pair("deque with Lock", LOCKED_METHODS.format(get="popleft") + "s = Locked()", "put", "get"),
+        pair("queue.Queue", "import queue; s = queue.Queue()", "put", "get", empty="s.empty()"),
+        pair(
+            "ft_utils.ConcurrentQueue",
+            "from ft_utils.concurrency import ConcurrentQueue; s = ConcurrentQueue()",
+            "push",
+            "pop",
+            need="ft_utils",
+            empty="True",
+        ),
+    ),
+)
+
+STACK_ATTRIBUTE = Group(
+    "s.push(x); s.pop(), looked up each time",
+    (
+        attribute_pair("lockfree.Stack", "from lockfree import Stack; s = Stack()", "push", "pop"),
+        attribute_pair("queue.SimpleQueue", SIMPLE_QUEUE, "put", "get"),
+        attribute_pair("list", "s = []", "append", "pop"),
+        attribute_pair("deque", DEQUE, "append", "pop"),
+    ),
+)
+
+QUEUE_ATTRIBUTE = Group(
+    "q.put(x); q.get(), looked up each time",
+    (
+        attribute_pair("lockfree.Queue", "from lockfree import Queue; s = Queue()", "put", "get"),
+        attribute_pair("queue.SimpleQueue", SIMPLE_QUEUE, "put", "get"),
+        attribute_pair("deque", DEQUE, "append", "popleft"),
+    ),
+)
+
+# --------------------------------------------------------------------------------------------- one word
+
+REF_GET = Group(
+    "Ref.get",
+    (
+        Case("reagents.Ref", "from reagents import Ref; r = Ref((1,))", "get = r.get", {"get": "get()"}),
+        Case(
+            "cereggii.AtomicRef",
+            "import cereggii; r = cereggii.AtomicRef((1,))",
+            "get = r.get",
+            {"get": "get()"},
+            need="cereggii",
+        ),
+        Case(
+            "ft_utils.AtomicReference",
+            "from ft_utils.concurrency import AtomicReference; r = AtomicReference((1,))",
+            "get = r.get",
+            {"get": "get()"},
+            need="ft_utils",
+        ),
+        # The floor: a method without arguments that looks at an immortal object and returns another.
+        Case("empty C method", "", "get = ''.isascii", {"get": "get()"}),
+    ),
+)
+
+RETRY = """
+while True:
+    old = get()
+    if cas(old, (x,)):
+        break
+"""
+
+REF_CAS = Group(
+    "Ref: get, then compare_and_set to a new tuple, until it succeeds",
+    (
+        Case(
+            "reagents.Ref",
+            "from reagents import Ref; r = Ref(None)",
+            "get = r.get; cas = r.compare_and_set",
+            {"cas": RETRY},
+        ),
+        Case(
+            "cereggii.AtomicRef",
+            "import cereggii; r = cereggii.AtomicRef(None)",
+            "get = r.get; cas = r.compare_and_set",
+            {"cas": RETRY},
+            need="cereggii",
+        ),
+        Case(
+            "ft_utils.AtomicReference",
+            "from ft_utils.concurrency import AtomicReference; r = AtomicReference(None)",
+            "get = r.get; cas = r.compare_exchange",
+            {"cas": RETRY},
+            need="ft_utils",
+        ),
+        Case(
+            "attribute with Lock",
+            "import threading\nclass R: value = None\nr = R(); lock = threading.Lock()",
+            "",
+            {
+                "cas": """
+while True:
+    old = r.value
+    new = (x,)
+    with lock:
+        if r.value is old:
+            r.value = new
+            break
+"""
+            },
+        ),
+    ),
+)
+
+LOCKED_INT = Case(
+    "int with Lock",
+    "import threading\nclass C: n = 0\nc = C(); lock = threading.Lock()",
+    "",
+    {"add": "with lock: c.n += 1"},
+    check="c.n == rounds",
+)
+
+ATOMIC_INT = Group(
+    "AtomicInt.add",
+    (
+        Case(
+            "lockfree.AtomicInt",
+            "from lockfree import AtomicInt; c = AtomicInt()",
+            "add = c.add",
+            {"add": "add()"},
+            check="c.get() == rounds",
+        ),
+        Case(
+            "ft_utils.AtomicInt64",
+            "from ft_utils.concurrency import AtomicInt64; c = AtomicInt64(0)",
+            "add = c.incr",
+            {"add": "add()"},
+            check="c.get() == rounds",
+            need="ft_utils",
+        ),
+        Case(
+            "cereggii.AtomicInt64",
+            "import cereggii; c = cereggii.AtomicInt64(0)",
+            "add = c.increment_and_get",
+            {"add": "add()"},
+            check="c.get() == rounds",
+            need="cereggii",
+        ),
+        Case(
+            "itertools.count", "import itertools; c = itertools.count()", "add = c.__next__", {"add": "add()"}
+        ),
+        LOCKED_INT,
+    ),
+)
+
+COUNTER = Group(
+    "Counter.add",
+    (
+        Case(
+            "lockfree.Counter",
+            "from lockfree import Counter; c = Counter()",
+            "add = c.add",
+            {"add": "add()"},
+            check="c.value() == rounds",
+        ),
+        LOCKED_INT,
+    ),
+)
+
+# ------------------------------------------------------------------------------------------ two structures
+
+# 64 items in two structures; each thread moves one to the other side, then one back, so neither runs empty.
+SIDES = "from collections import deque; import threading; a, b = deque(range(32)), deque(range(32))\n"
+TURN = "source, target = (a, b) if tid % 2 == 0 else (b, a)"
+
+
+def composed_move(name: str, make: str, get: str, put: str) -> Case:
+    return Case(
+        name,
+        f"from lockfree import Queue, Stack\na, b = {make}, {make}\nfor i in range(32): a.{put}(i); b.{put}(i)",
+        f"there, back = a.{get} >> b.{put}, b.{get} >> a.{put}\nif tid % 2: there, back = back, there",
+        {"move": "there()\nthere, back = back, there"},
+        check="len(a) + len(b) == 64",
+    )
+
+
+MOVE = Group(
+    "a.pop >> b.push",
+    (
+        composed_move("reagents", "Stack()", "pop", "push"),
+        Case(
+            "2 deques, 2 ordered Locks",
+            SIDES + "one, two = threading.Lock(), threading.Lock()",
+            TURN,
+            {
+                "move": """
+with one:
+    with two:
+        if source: target.append(source.pop())
+source, target = target, source
+"""
+            },
+            check="len(a) + len(b) == 64",
+        ),
+        Case(
+            "2 deques, 1 Lock for all",
+            SIDES + "lock = threading.Lock()",
+            TURN,
+            {
+                "move": """
+with lock:
+    if source: target.append(source.pop())
+source, target = target, source
+"""
+            },
+            check="len(a) + len(b) == 64",
+        ),
+    ),
+)
+
+QUEUE_MOVE = Group(
+    "a.get >> b.put",
+    (
+        composed_move("reagents", "Queue()", "get", "put"),
+        Case(
+            "2 deques, 2 ordered Locks",
+            SIDES + "one, two = threading.Lock(), threading.Lock()",
+            TURN,
+            {
+                "move": """
+with one:
+    with two:
+        if source: target.append(source.popleft())
+source, target = target, source
+"""
+            },
+            check="len(a) + len(b) == 64",
+        ),
+    ),
+)
+
+ACCOUNTS = "from reagents import Ref, const; a, b = Ref(1000), Ref(1000)"
+SETTLED = "(a.get(), b.get()) == (1000 - rounds, 1000 + rounds)"
+LOCKED_TRANSFER = Case(
+    "2 ordered Locks",
+    """
+import threading
+class Account:
+    __slots__ = ("value", "lock")
+    def __init__(self): self.value, self.lock = 1000, threading.Lock()
+a, b = Account(), Account()
+""",
+    "",
+    {
+        "transfer": """
+with a.lock:
+    with b.lock:
+        a.value -= 1
+        b.value += 1
+"""
+    },
+    check="(a.value, b.value) == (1000 - rounds, 1000 + rounds)",
+)
+
+TRANSFER = Group(
+    "transfer between two accounts: a.upd(f) >> b.upd(g)",
+    (
+        Case(
+            "reagents",
+            ACCOUNTS,
+            """
+def withdraw(value, n): return value - n, n
+def deposit(value, n): return value + n, n
+transfer = a.upd(withdraw) >> b.upd(deposit)
+""",
+            {"transfer": "transfer(1)"},
+            check=SETTLED,
+        ),
+        LOCKED_TRANSFER,
+    ),
+)
+
+TRANSFER_ADD = Group(
+    "transfer between two accounts: a.add and b.add",
+    (
+        Case(
+            "reagents",
+            ACCOUNTS,
+            "transfer = const(-1) >> a.add >> const(1) >> b.add",
+            {"transfer": "transfer()"},
+            check=SETTLED,
+        ),
+        LOCKED_TRANSFER,
+    ),
+)
+
+GROUPS: dict[str, Group] = {
+    "stack": STACK,
+    "queue": QUEUE,
+    "stack-attribute": STACK_ATTRIBUTE,
+    "queue-attribute": QUEUE_ATTRIBUTE,
+    "ref-get": REF_GET,
+    "ref-cas": REF_CAS,
+    "atomic-int": ATOMIC_INT,
+    "counter": COUNTER,
+    "move": MOVE,
+    "queue-move": QUEUE_MOVE,
+    "transfer": TRANSFER,
+    "transfer-add": TRANSFER_ADD,
+}
+
+#: The groups whose every operation is timed, and the peers that the tail is compared with.
+TAILS: dict[str, tuple[str, ...]] = {
+    "stack": ("lockfree.Stack", "queue.SimpleQueue", "queue.LifoQueue"),
+    "queue": ("lockfree.Queue", "queue.SimpleQueue", "queue.Queue"),
+    "move": ("reagents", "2 deques, 2 ordered Locks"),
+}

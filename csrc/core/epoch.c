@@ -1,0 +1,310 @@
+/* epoch.c - see epoch.h for the invariant. */
+#ifndef _DEFAULT_SOURCE
+#define _DEFAULT_SOURCE /* syscall() under -std=c11 */
+#endif
+#include "epoch.h"
+#include "node.h"
+#include "wait.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
+
+#define RG_DUE 256 /* retirements between two tries to advance: a scan of all slots and a membarrier */
+
+_Thread_local rg_slot_cache rg_tls __attribute__((tls_model("initial-exec")));
+bool rg_asymmetric;
+
+/* ---- the asymmetric fence ---------------------------------------------------------------- */
+
+#if defined(__linux__) && defined(SYS_membarrier) && !defined(__SANITIZE_THREAD__) && !defined(RG_CHECKED)
+enum { MEMBARRIER_PRIVATE = 1 << 3, MEMBARRIER_REGISTER_PRIVATE = 1 << 4 };
+static bool membarrier_register(void) { return syscall(SYS_membarrier, MEMBARRIER_REGISTER_PRIVATE, 0, 0) == 0; }
+static void heavy_fence(void)
+{
+    if (!rg_asymmetric || syscall(SYS_membarrier, MEMBARRIER_PRIVATE, 0, 0) != 0) rg_fence();
+}
+#else
+static bool membarrier_register(void) { return false; }
+static void heavy_fence(void) { rg_fence(); }
+#endif
+
+/* ---- orphans: rings of threads that have ended -------------------------------------------- */
+
+typedef struct rg_orphan {
+    struct rg_orphan *next;
+    rg_ring ring;
+} rg_orphan;
+
+static void orphan_push(rg_domain *d, rg_orphan *o)
+{
+    uint64_t head;
+    do {
+        head = rg_load(&d->orphans);
+        o->next = (rg_orphan *)(uintptr_t)head;
+    } while (!rg_cas(&d->orphans, head, (uint64_t)(uintptr_t)o));
+}
+
+static void orphan_ring(rg_slot *s)
+{
+    if (s->ring.tail == s->ring.head) return;
+    rg_orphan *o = rg_alloc(sizeof *o);
+    if (!o) return; /* the ring stays with the slot, for its next owner */
+    o->ring = s->ring;
+    memset(&s->ring, 0, sizeof s->ring);
+    orphan_push(s->domain, o);
+}
+
+/* ---- reclaiming --------------------------------------------------------------------------- */
+
+static void advance(rg_slot *s)
+{
+    rg_domain *d = s->domain;
+    uint64_t e = rg_load(&d->epoch);
+    /* Any pin older than this fence is visible to the scan; any later one sees all unlinking done
+     * before it. */
+    heavy_fence();
+    unsigned high = (unsigned)rg_load(&d->high);
+    for (unsigned i = 0; i < high; i++) {
+        rg_slot *o = (rg_slot *)rg_desc_at(&d->space, i);
+        /* acquire: pairs with the release in rg_unpin, so what it read happened before we free */
+        uint64_t p = rg_load_acq(&o->epoch);
+        if (p && p != (e << 1 | 1)) return;
+    }
+    rg_cas(&d->epoch, e, e + 1);
+}
+
+/* The only slot in use, and not pinned itself: nobody is looking at anything. A slot that
+ * comes later can reach nothing that was already unlinked. */
+static bool alone(rg_slot *s) { return rg_load(&s->domain->active) == 1; }
+
+static void drain(rg_slot *s, rg_ring *r)
+{
+    while (r->head != r->tail) {
+        rg_retired it = r->items[r->head & r->mask];
+        /* Asked again for each: a callback may have let another thread begin. */
+        if (!alone(s) && it.epoch + 2 > rg_load(&s->domain->epoch)) return;
+        r->head++;
+        it.fn(s, it.p); /* may retire more, and so move r->items if r is the slot's own ring */
+    }
+}
+
+static void adopt_orphans(rg_slot *s)
+{
+    uint64_t head = rg_load(&s->domain->orphans);
+    if (!head || !rg_cas(&s->domain->orphans, head, 0)) return;
+    rg_orphan *o = (rg_orphan *)(uintptr_t)head;
+    while (o) {
+        rg_orphan *next = o->next;
+        drain(s, &o->ring);
+        if (o->ring.head == o->ring.tail) {
+            rg_free(o->ring.items);
+            rg_free(o);
+        } else {
+            orphan_push(s->domain, o);
+        }
+        o = next;
+    }
+}
+
+static void reclaim_round(rg_slot *s)
+{
+    s->reclaiming = true;
+    if (!alone(s)) advance(s);
+    drain(s, &s->ring);
+    adopt_orphans(s);
+    s->reclaiming = false;
+    s->due = s->ring.tail - s->ring.head + RG_DUE;
+}
+
+void rg_reclaim(rg_slot *s)
+{
+    if (!s->reclaiming && !s->pins) reclaim_round(s);
+}
+
+void rg_flush(rg_slot *s)
+{
+    for (int i = 0; i < 3; i++) rg_reclaim(s); /* two epochs and the one that may be under way */
+}
+
+bool rg_reserve_slow(rg_slot *s, size_t k)
+{
+    size_t used = s->ring.tail - s->ring.head, cap = s->ring.items ? s->ring.mask + 1 : 0;
+    if (used + k <= cap) return true;
+    size_t want = cap ? cap : 64;
+    while (want < used + k) want *= 2;
+    rg_retired *items = rg_alloc(want * sizeof *items);
+    if (!items) return false;
+    for (size_t i = 0; i < used; i++) items[i] = s->ring.items[(s->ring.head + i) & s->ring.mask];
+    rg_free(s->ring.items);
+    s->ring = (rg_ring){ items, want - 1, 0, used };
+    return true;
+}
+
+/* ---- slots -------------------------------------------------------------------------------- */
+
+static pthread_key_t thread_key; /* value: this thread's slots, linked by next_of_thread */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER; /* opening and closing domains only */
+static rg_domain *all_domains[1024];
+static unsigned n_domains;
+static rg_domain *pool;
+
+static void slot_release(rg_slot *s)
+{
+    rg_domain *d = s->domain;
+    s->pins = 0;
+    rg_store(&s->epoch, 0);
+    rg_free_node_cache(s);
+    orphan_ring(s);
+    rg_fetch_add(&d->active, (uint64_t)-1);
+    rg_store(&s->desc.owner, 0);
+}
+
+static void thread_ended(void *list)
+{
+    rg_slot *s = list, *next;
+    for (; s; s = next) {
+        next = s->next_of_thread;
+        if (rg_load(&s->domain->generation) == s->generation) slot_release(s);
+    }
+    rg_tls = (rg_slot_cache){ NULL, NULL };
+}
+
+static void after_fork(void) { rg_domains_after_fork(); }
+
+static void init_once(void)
+{
+    pthread_key_create(&thread_key, thread_ended);
+    rg_asymmetric = membarrier_register();
+    pthread_atfork(NULL, NULL, after_fork);
+}
+
+rg_slot *rg_slot_claim(rg_domain *d)
+{
+    for (unsigned i = 0; i < RG_MAX_SLOTS; i++) {
+        rg_word *b = &d->blocks[i >> RG_BLOCK_SHIFT];
+        if (!rg_load(b)) {
+            char *block = aligned_alloc(RG_CACHE_LINE, RG_BLOCK_SLOTS * sizeof(rg_slot));
+            if (!block) return NULL;
+            memset(block, 0, RG_BLOCK_SLOTS * sizeof(rg_slot));
+            if (!rg_cas(b, 0, (uint64_t)(uintptr_t)block)) free(block);
+        }
+        rg_slot *s = (rg_slot *)rg_desc_at(&d->space, i);
+        if (rg_load(&s->desc.owner) || !rg_cas(&s->desc.owner, 0, 1)) continue;
+        s->domain = d;
+        s->index = i;
+        s->pins = 0;
+        s->reclaiming = s->detached = false;
+        s->due = RG_DUE;
+        s->generation = rg_load(&d->generation);
+        for (uint64_t h = rg_load(&d->high); h <= i && !rg_cas(&d->high, h, i + 1); h = rg_load(&d->high)) {}
+        rg_fetch_add(&d->active, 1);
+        return s;
+    }
+    return NULL;
+}
+
+rg_slot *rg_slot_slow(rg_domain *d)
+{
+    rg_slot *list = pthread_getspecific(thread_key), *s = list;
+    uint64_t gen = rg_load(&d->generation);
+    while (s && !(s->domain == d && s->generation == gen)) s = s->next_of_thread;
+    if (!s) {
+        s = rg_slot_claim(d);
+        if (!s) return NULL;
+        s->next_of_thread = list;
+        if (pthread_setspecific(thread_key, s) != 0) {
+            slot_release(s);
+            return NULL;
+        }
+    }
+    rg_tls = (rg_slot_cache){ d, s };
+    return s;
+}
+
+/* ---- domains ------------------------------------------------------------------------------ */
+
+rg_domain *rg_domain_open(void)
+{
+    pthread_once(&once, init_once);
+    pthread_mutex_lock(&pool_lock);
+    rg_domain *d = pool;
+    if (d) {
+        pool = d->next_pooled;
+    } else if (n_domains < sizeof all_domains / sizeof *all_domains && (d = rg_calloc(sizeof *d))) {
+        d->buckets = rg_buckets_new();
+        if (!d->buckets) {
+            rg_free(d);
+            d = NULL;
+        } else {
+            d->space = (rg_space){ NULL, d->blocks, sizeof(rg_slot), &d->high,
+                                   (size_t)RG_INLINE_ENTRIES << (RG_CHUNKS - 1), true };
+            rg_store(&d->epoch, 1);
+            all_domains[n_domains++] = d;
+        }
+    }
+    pthread_mutex_unlock(&pool_lock);
+    return d;
+}
+
+void rg_domain_close(rg_domain *d)
+{
+    rg_slot *s = rg_slot_get(d);
+    unsigned high = (unsigned)rg_load(&d->high);
+    if (s) {
+        /* Slots of threads that have not ended yet but will not come back. */
+        for (unsigned i = 0; i < high; i++) {
+            rg_slot *o = (rg_slot *)rg_desc_at(&d->space, i);
+            if (o != s && rg_load(&o->desc.owner)) orphan_ring(o);
+        }
+        rg_store(&d->active, 1);
+        /* Callbacks may retire more: until nothing is left. */
+        while (s->ring.head != s->ring.tail || rg_load(&d->orphans)) reclaim_round(s);
+    }
+    rg_fetch_add(&d->generation, 1); /* slots of threads that end later are not released twice */
+    for (unsigned i = 0; i < high; i++) {
+        rg_slot *o = (rg_slot *)rg_desc_at(&d->space, i);
+        rg_free_node_cache(o);
+        o->pins = 0;
+        rg_store(&o->epoch, 0);
+        rg_store(&o->desc.owner, 0);
+    }
+    rg_store(&d->active, 0);
+    if (rg_tls.domain == d) rg_tls = (rg_slot_cache){ NULL, NULL };
+    pthread_mutex_lock(&pool_lock);
+    d->next_pooled = pool;
+    pool = d;
+    pthread_mutex_unlock(&pool_lock);
+}
+
+void rg_domains_after_fork(void)
+{
+    /* Only this thread lives. The pool's lock may have been held by another one: make it anew. */
+    pthread_mutex_init(&pool_lock, NULL);
+    if (rg_asymmetric) rg_asymmetric = membarrier_register();
+    rg_slot *list = pthread_getspecific(thread_key);
+    for (unsigned k = 0; k < n_domains; k++) {
+        rg_domain *d = all_domains[k];
+        rg_slot *mine = list;
+        while (mine && !(mine->domain == d && mine->generation == rg_load(&d->generation))) mine = mine->next_of_thread;
+        rg_buckets_reset(d);
+        unsigned high = (unsigned)rg_load(&d->high);
+        for (unsigned i = 0; i < high; i++) {
+            rg_slot *o = (rg_slot *)rg_desc_at(&d->space, i);
+            if (o == mine || o->detached || !rg_load(&o->desc.owner)) continue;
+            /* Finishing the operation of a lost thread needs a slot for clock and statistics only;
+             * where this thread has none the lost one serves. */
+            rg_desc_abandon(&d->space, mine ? mine->index : i, i);
+            /* The lost thread may have been in the middle of changing its ring or its list of free
+             * nodes: they are given up, as everything else that it held. */
+            memset(&o->ring, 0, sizeof o->ring);
+            o->free_nodes = NULL;
+            o->reclaiming = false;
+            slot_release(o);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+/* epoch.h - domains: the slots of the threads of one process (or interpreter), their epochs, and
+ * what they have given up but others may still look at. After Fraser (2004) and crossbeam-epoch.
+ *
+ * Invariant: what is retired at global epoch g is reclaimed only once the global epoch is g + 2
+ * or later. The global epoch moves from g to g + 1 only when every pinned slot is pinned at g.
+ * So whoever could have found a thing before it was unlinked has unpinned since.
+ *
+ * Pinning publishes the epoch and needs a StoreLoad fence before the first load of a pointer:
+ * otherwise the load may happen before the pin is visible, the epoch advance twice, and the block
+ * be freed under the load. Where the kernel offers membarrier(2) the fence is the advancer's to
+ * pay (it interrupts all threads of the process), and pinning is a plain store.
+ *
+ * Retired things wait in a ring of the slot that retired them. One rule keeps destructors prompt:
+ * while only one slot is in use nobody can be looking, and things are reclaimed when the slot
+ * unpins. Reclaiming runs callbacks that may do anything, hence never while pinned.
+ */
+#ifndef RG_EPOCH_H
+#define RG_EPOCH_H
+
+#include "kcas.h"
+
+struct rg_slot;
+typedef void (*rg_reclaim_fn)(struct rg_slot *, void *);
+
+typedef struct rg_retired {
+    uint64_t epoch;
+    void *p;
+    rg_reclaim_fn fn;
+} rg_retired;
+
+typedef struct rg_ring {
+    rg_retired *items; /* capacity is a power of two; epochs do not decrease from head to tail */
+    size_t mask, head, tail;
+} rg_ring;
+
+typedef struct rg_domain rg_domain;
+
+#define RG_CACHE_LINE 64
+
+typedef struct rg_slot {
+    rg_desc desc; /* first: a space sees slots as descriptors */
+    _Alignas(RG_CACHE_LINE) rg_word epoch; /* epoch << 1 | 1 while pinned, else 0 */
+    /* What follows is the owner's alone, statistics aside. */
+    rg_domain *domain;
+    unsigned index, pins;
+    bool reclaiming;
+    bool detached; /* of no thread: shared by all under a lock of theirs */
+    size_t due; /* reclaim when the ring holds this many */
+    rg_ring ring;
+    struct rg_node *free_nodes; /* node.h */
+    size_t free_count;
+    rg_word stat[4]; /* owned by the objects layer */
+    struct rg_slot *next_of_thread;
+    uint64_t generation;
+} rg_slot;
+
+struct rg_domain {
+    rg_space space;
+    rg_word epoch;
+    rg_word active;     /* slots in use */
+    rg_word generation; /* of this domain's storage; grows when it is closed */
+    rg_word high;
+    rg_word waiting; /* parked reactions, wait.h */
+    rg_word orphans; /* rg_orphan list: rings that ended threads left behind */
+    rg_word blocks[RG_MAX_BLOCKS];
+    rg_domain *next_pooled;
+    struct rg_buckets *buckets;
+};
+
+extern bool rg_asymmetric; /* membarrier is at work */
+
+/* A new domain, or NULL (out of memory). Domains are never freed, only pooled: a thread that
+ * ends late may still look at its slot. */
+rg_domain *rg_domain_open(void);
+/* All threads are out. Reclaims everything retired, on the caller's slot. */
+void rg_domain_close(rg_domain *);
+
+/* A slot that belongs to no thread yet; NULL when out of memory or of slots. */
+rg_slot *rg_slot_claim(rg_domain *);
+/* This thread's slot, made when there is none: NULL when out of memory or of slots. */
+rg_slot *rg_slot_slow(rg_domain *);
+
+typedef struct rg_slot_cache {
+    rg_domain *domain;
+    rg_slot *slot;
+} rg_slot_cache;
+extern _Thread_local rg_slot_cache rg_tls __attribute__((tls_model("initial-exec")));
+
+static inline rg_slot *rg_slot_get(rg_domain *d)
+{
+    if (__builtin_expect(rg_tls.domain == d, 1)) return rg_tls.slot;
+    return rg_slot_slow(d);
+}
+
+#ifdef RG_EXCLUSIVE
+/* One slot serves all threads, one at a time, and it is the only one: nothing to publish. */
+static inline void rg_pin(rg_slot *s) { s->pins++; }
+#else
+/* Nests. */
+static inline void rg_pin(rg_slot *s)
+{
+    if (s->pins++) return;
+    /* relaxed load: a stale epoch pins an older one, which only holds the epoch back */
+    uint64_t e = rg_load_rlx(&s->domain->epoch);
+    rg_store_rlx(&s->epoch, e << 1 | 1);
+    if (rg_asymmetric)
+        rg_compiler_barrier(); /* the fence is in advance(), epoch.c */
+    else
+        rg_fence();
+}
+#endif
+
+void rg_reclaim(rg_slot *);
+
+static inline void rg_unpin(rg_slot *s)
+{
+    if (--s->pins) return;
+#ifndef RG_EXCLUSIVE
+    /* release: all loads and stores of the pinned section stay before it */
+    rg_store_rel(&s->epoch, 0);
+#endif
+    if (__builtin_expect(s->ring.tail - s->ring.head >= s->due, 0)) rg_reclaim(s);
+}
+
+/* Room for k more retirements, to be made sure of before anything is unlinked. */
+bool rg_reserve_slow(rg_slot *, size_t k);
+static inline bool rg_reserve(rg_slot *s, size_t k)
+{
+    size_t used = s->ring.tail - s->ring.head;
+    return __builtin_expect(s->ring.items && used + k <= s->ring.mask + 1, 1) || rg_reserve_slow(s, k);
+}
+
+/* p was unlinked; fn(slot, p) runs when nobody can look at it any more, in some unpinned thread of
+ * the domain. Room was reserved. Lazily: it may wait for company (memory that nobody misses). */
+static inline void rg_retire_lazily(rg_slot *s, void *p, rg_reclaim_fn fn)
+{
+    uint64_t e = rg_load(&s->domain->epoch);
+    s->ring.items[s->ring.tail++ & s->ring.mask] = (rg_retired){ e, p, fn };
+}
+
+/* The same for what somebody may be waiting to see go: an object with a destructor. */
+static inline void rg_retire(rg_slot *s, void *p, rg_reclaim_fn fn)
+{
+    rg_retire_lazily(s, p, fn);
+    /* Alone: nobody can be looking, so it goes with the next unpin. A slot taken after this load
+     * finds the word already changed, both being sequentially consistent. */
+    if (rg_load(&s->domain->active) == 1) s->due = 1;
+}
+
+/* Reclaims what can be, trying hard (a few advances). Not while pinned. */
+void rg_flush(rg_slot *);
+/* After fork, in the child: all slots but the caller's are given up. */
+void rg_domains_after_fork(void);
+
+#endif

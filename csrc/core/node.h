@@ -1,0 +1,89 @@
+/* node.h - the cells of linked structures: a payload word, a link, and a count of holders.
+ *
+ * Links and payloads are set before a node is published. `next` of a queue node changes once,
+ * from 0; of a stack node never. Life: unlinked -> retired -> grace period over -> freed, unless
+ * somebody holds it. A hold is how a reaction keeps a node that it has read across user code,
+ * where it must not stay pinned: it is taken while pinned (so before the grace period of any
+ * unlinking can end), and whoever comes last, the end of the grace period or the last holder,
+ * frees the node.
+ *
+ * `meta` = position << 20 | holders << 1 | (grace period over). The position (of a stack's node its
+ * height, of a queue's node its number) is set before publication; it makes len() one subtraction,
+ * and fits beside the holders, so that a node stays at 24 bytes.
+ */
+#ifndef RG_NODE_H
+#define RG_NODE_H
+
+#include "epoch.h"
+
+typedef struct rg_node {
+    rg_word next;
+    uint64_t value; /* written before publication and after the last look only */
+    rg_word meta;
+} rg_node;
+
+#define RG_NODE_CACHE 1024 /* free nodes that a slot keeps: four reclaim rounds */
+
+static inline uint64_t rg_node_word(rg_node *n) { return (uint64_t)(uintptr_t)n; }
+static inline rg_node *rg_node_of(uint64_t w) { return (rg_node *)(uintptr_t)w; }
+
+static inline rg_node *rg_node_new(rg_slot *s, uint64_t value)
+{
+    rg_node *n = s->free_nodes;
+    if (n) {
+        s->free_nodes = rg_node_of(rg_load_rlx(&n->next)); /* relaxed: private list */
+        s->free_count--;
+    } else {
+        n = rg_alloc(sizeof *n);
+        if (!n) return NULL;
+    }
+    rg_store_rlx(&n->next, 0); /* relaxed: private until a CAS publishes it */
+    rg_store_rlx(&n->meta, 0);
+    n->value = value;
+    return n;
+}
+
+/* Never published, or nobody can look any more. */
+static inline void rg_node_free(rg_slot *s, rg_node *n)
+{
+    if (s->free_count >= RG_NODE_CACHE) {
+        rg_free(n);
+        return;
+    }
+    rg_store_rlx(&n->next, rg_node_word(s->free_nodes));
+    s->free_nodes = n;
+    s->free_count++;
+}
+
+#define RG_HOLDERS ((1ULL << 20) - 1)
+
+static inline uint64_t rg_node_position(rg_node *n)
+{
+    return rg_load_rlx(&n->meta) >> 20; /* relaxed: set before the publication we came by */
+}
+static inline void rg_node_place(rg_node *n, uint64_t position)
+{
+    rg_store_rlx(&n->meta, position << 20); /* relaxed: private yet */
+}
+static inline void rg_node_hold(rg_node *n) { rg_fetch_add(&n->meta, 2); }
+static inline void rg_node_release(rg_slot *s, rg_node *n)
+{
+    if ((rg_fetch_add(&n->meta, (uint64_t)-2) & RG_HOLDERS) == 3) rg_node_free(s, n);
+}
+/* The end of the grace period. */
+static inline void rg_node_expired(rg_slot *s, void *n)
+{
+    if ((rg_fetch_add(&((rg_node *)n)->meta, 1) & RG_HOLDERS) == 0) rg_node_free(s, (rg_node *)n);
+}
+
+static inline void rg_free_node_cache(rg_slot *s)
+{
+    while (s->free_nodes) {
+        rg_node *n = s->free_nodes;
+        s->free_nodes = rg_node_of(rg_load_rlx(&n->next));
+        rg_free(n);
+    }
+    s->free_count = 0;
+}
+
+#endif

@@ -1,0 +1,163 @@
+/* commit.c - the end of a reaction, and the calls out of it.
+ *
+ * Linearization: the k-CAS over all that was read or written; for a reaction that read one word
+ * and wrote none, that read. References change hands only after it succeeded: a written object's
+ * moves from the reaction into the word, the displaced one's to the grace period (with the GIL: to
+ * the drops), and nodes that were unlinked are retired with what they still own.
+ */
+#include "log.h"
+
+void rg_object_expired(rg_slot *s, void *o)
+{
+    (void)s;
+    Py_DECREF((PyObject *)o);
+}
+
+void rg_node_and_object_expired(rg_slot *s, void *p)
+{
+    PyObject *value = (PyObject *)(uintptr_t)((rg_node *)p)->value;
+    rg_node_expired(s, p); /* a holder looks at links only, never at the payload */
+    Py_DECREF(value);
+}
+
+void rg_decref_late(rg_slot *s, PyObject *o)
+{
+#ifdef RG_EXCLUSIVE
+    (void)s;
+    Py_DECREF(o);
+#else
+    if (o != Py_None) rg_retire(s, o, rg_object_expired);
+#endif
+}
+
+static void free_now(rg_slot *s, void *p)
+{
+    (void)s;
+    PyTypeObject *type = Py_TYPE((PyObject *)p);
+    PyObject_GC_Del(p);
+    Py_DECREF(type);
+}
+
+void rg_free_late(rg_state *st, PyObject *o)
+{
+#ifdef RG_EXCLUSIVE
+    (void)st;
+    free_now(NULL, o);
+#else
+    rg_slot *s = rg_here_quietly(st);
+    if (!s || !rg_reserve(s, 1)) return; /* out of memory: this block is not given back */
+    rg_pin(s);
+    rg_retire(s, o, free_now);
+    rg_unpin(s);
+#endif
+}
+
+static void changed_hands(rx *r)
+{
+    for (size_t i = 0; i < r->log.n; i++) {
+        rx_entry *e = &r->log.at[i];
+        if (e->kind != WORD_OBJECT || !e->dirty) continue;
+        e->dirty = 0;
+        /* Written back as it was: our reference to it is one too many. Else `cur` is the word's
+         * now, and the reference that the word had to `old` is ours to give up, later. */
+        if (e->cur == e->old) {
+            rx_drop(r, (PyObject *)(uintptr_t)e->cur);
+        } else {
+#ifdef RG_EXCLUSIVE
+            rx_drop(r, (PyObject *)(uintptr_t)e->old);
+#else
+            rg_decref_late(r->slot, (PyObject *)(uintptr_t)e->old);
+#endif
+        }
+    }
+    for (size_t i = 0; i < r->unlinked.n; i++) {
+        rx_unlinked u = r->unlinked.at[i];
+#ifdef RG_EXCLUSIVE
+        rx_drop(r, u.value);
+        if (u.node) rg_node_expired(r->slot, u.node);
+#else
+        if (!u.node)
+            rg_decref_late(r->slot, u.value);
+        else if (u.value)
+            rg_retire(r->slot, u.node, rg_node_and_object_expired);
+        else
+            rg_retire_lazily(r->slot, u.node, rg_node_expired);
+#endif
+    }
+    r->unlinked.n = 0;
+    r->nodes.n = 0; /* published */
+}
+
+static void wake_waiters(rx *r)
+{
+    if (!rg_load(&r->st->domain->waiting)) return;
+    for (size_t i = 0; i < r->log.n; i++)
+        if (r->log.at[i].cur != r->log.at[i].old) rg_wake(r->slot, r->log.at[i].word);
+}
+
+#define SMALL 16
+
+rx_outcome rx_commit(rx *r)
+{
+    rg_cas_entry small[SMALL], *c = small;
+    size_t n = r->log.n, writes = 0;
+    for (size_t i = 0; i < n; i++) writes += r->log.at[i].cur != r->log.at[i].old;
+    if (n > 1 || writes) {
+        if (n > SMALL && !(c = PyMem_RawMalloc(n * sizeof *c))) {
+            PyErr_NoMemory();
+            return RX_ERROR;
+        }
+        for (size_t i = 0; i < n; i++) c[i] = (rg_cas_entry){ r->log.at[i].word, r->log.at[i].old, r->log.at[i].cur };
+        if (!rg_reserve(r->slot, r->unlinked.n + writes) || !RX_ROOM(r->drops, n + r->unlinked.n)) {
+            if (c != small) PyMem_RawFree(c);
+            if (!PyErr_Occurred()) PyErr_NoMemory();
+            return RX_ERROR;
+        }
+        int k = rg_kcas(r->space, r->me, c, n);
+        if (c != small) PyMem_RawFree(c);
+        if (k == RG_FAILED) return RX_RETRY;
+        if (k < 0) {
+            PyErr_Format(PyExc_ValueError, "a reaction over %zu words does not fit: %s", n,
+                         r->space->can_grow ? "out of memory" : "a Segment's descriptors hold fewer");
+            return RX_ERROR;
+        }
+    }
+    changed_hands(r);
+    wake_waiters(r);
+    return RX_DONE;
+}
+
+rx_outcome rx_leave(rx *r)
+{
+    /* Opacity: user code must not see a mix of two states. */
+    if (!r->validated && r->log.n > 1) {
+        rx_outcome o = rx_validate(r);
+        if (o != RX_DONE) return o;
+    }
+    rx_hold_all(r);
+    rx_unpin(r);
+    rx_flush_drops(r);
+    return RX_DONE;
+}
+
+rx_outcome rx_return(rx *r, PyObject *y)
+{
+    if (!rx_pin(r)) {
+        Py_XDECREF(y);
+        return RX_ERROR;
+    }
+    if (!y) return RX_ERROR;
+    /* Nodes are about to be followed; that they are held says that they exist, not that they are
+     * still linked to what exists. */
+    rx_outcome o = r->has_nodes ? rx_validate(r) : RX_DONE;
+    if (o != RX_DONE) rx_drop(r, y);
+    return o;
+}
+
+rx_outcome rx_call(rx *r, PyObject *f, PyObject *const *args, size_t nargs, PyObject **result)
+{
+    rx_outcome o = rx_leave(r);
+    if (o != RX_DONE) return o;
+    *result = PyObject_Vectorcall(f, args, nargs, NULL);
+    return rx_return(r, *result);
+}

@@ -1,0 +1,356 @@
+/* log.c - see log.h. */
+#include "log.h"
+
+bool rx_grow(void *array, size_t size, void *first)
+{
+    struct {
+        char *at;
+        size_t n, cap;
+    } *a = array;
+    size_t cap = a->cap * 2;
+    char *at = PyMem_RawMalloc(cap * size);
+    if (!at) {
+        PyErr_NoMemory();
+        return false;
+    }
+    memcpy(at, a->at, a->n * size);
+    if (a->at != first) PyMem_RawFree(a->at);
+    a->at = at;
+    a->cap = cap;
+    return true;
+}
+
+#define ARRAY_INIT(a) ((a).at = (a).first, (a).n = 0, (a).cap = sizeof(a).first / sizeof(a).first[0])
+#define ARRAY_FREE(a) ((a).at != (a).first ? PyMem_RawFree((a).at) : (void)0)
+
+void rx_init(rx *r, rg_state *st)
+{
+    r->st = st;
+    r->slot = NULL;
+    r->space = NULL;
+    r->pinned = r->has_nodes = r->validated = false;
+    r->index = NULL;
+    ARRAY_INIT(r->log);
+    ARRAY_INIT(r->undos);
+    ARRAY_INIT(r->frames);
+    ARRAY_INIT(r->choices);
+    ARRAY_INIT(r->nodes);
+    ARRAY_INIT(r->unlinked);
+    ARRAY_INIT(r->actions);
+    ARRAY_INIT(r->drops);
+    ARRAY_INIT(r->kept);
+}
+
+void rx_free(rx *r)
+{
+    ARRAY_FREE(r->log);
+    ARRAY_FREE(r->undos);
+    ARRAY_FREE(r->frames);
+    ARRAY_FREE(r->choices);
+    ARRAY_FREE(r->nodes);
+    ARRAY_FREE(r->unlinked);
+    ARRAY_FREE(r->actions);
+    ARRAY_FREE(r->drops);
+    ARRAY_FREE(r->kept);
+    PyMem_RawFree(r->index);
+}
+
+bool rx_pin(rx *r)
+{
+    /* Looked up each time: a generator-based scheduler may carry a reaction to another thread. */
+    r->slot = rg_here(r->st);
+    if (!r->slot) return false;
+    rg_pin(r->slot);
+    r->pinned = true;
+    return true;
+}
+
+void rx_unpin(rx *r)
+{
+    if (!r->pinned) return;
+    r->pinned = false;
+    rg_unpin(r->slot);
+}
+
+void rx_drop(rx *r, PyObject *o)
+{
+    if (!o) return;
+    if (o == Py_None) {
+        Py_DECREF(o); /* never the last one */
+        return;
+    }
+    if (!RX_ROOM(r->drops, 1)) {
+        PyErr_Clear(); /* out of memory, past the room that was made: one object is kept for ever */
+        return;
+    }
+    r->drops.at[r->drops.n++] = o;
+}
+
+void rx_flush_drops(rx *r)
+{
+    /* A destructor may run another reaction, but not this one: the array is ours. */
+    while (r->drops.n) Py_DECREF(r->drops.at[--r->drops.n]);
+}
+
+/* ---- the index of entries by word --------------------------------------------------------- */
+
+#define INDEX_FROM 16 /* below, a linear search is faster */
+
+static size_t hash_word(rg_word *w) { return (size_t)(((uintptr_t)w >> 3) * 0x9E3779B97F4A7C15ULL >> 20); }
+
+static void index_put(rx *r, size_t i)
+{
+    size_t h = hash_word(r->log.at[i].word);
+    while (r->index[h & r->index_mask]) h++;
+    r->index[h & r->index_mask] = i + 1;
+}
+
+static bool index_build(rx *r)
+{
+    size_t size = 64;
+    while (size < r->log.n * 4) size *= 2;
+    PyMem_RawFree(r->index);
+    r->index = PyMem_RawCalloc(size, sizeof *r->index);
+    if (!r->index) {
+        PyErr_NoMemory();
+        return false;
+    }
+    r->index_mask = size - 1;
+    for (size_t i = 0; i < r->log.n; i++) index_put(r, i);
+    return true;
+}
+
+rx_entry *rx_find(rx *r, rg_word *w)
+{
+    if (!r->index) {
+        for (size_t i = 0; i < r->log.n; i++)
+            if (r->log.at[i].word == w) return &r->log.at[i];
+        return NULL;
+    }
+    for (size_t h = hash_word(w); r->index[h & r->index_mask]; h++) {
+        rx_entry *e = &r->log.at[r->index[h & r->index_mask] - 1];
+        if (e->word == w) return e;
+    }
+    return NULL;
+}
+
+/* ---- reading and writing ------------------------------------------------------------------ */
+
+rx_entry *rx_read(rx *r, const rg_space *space, unsigned me, rg_word *w, rx_kind kind, rg_node *home)
+{
+    rx_entry *e = rx_find(r, w);
+    if (e) return e;
+    if (r->space != space) {
+        if (r->space) {
+            PyErr_SetString(PyExc_RuntimeError,
+                            "one reaction cannot span two memories: its words must all be private to this process, "
+                            "or all in one Segment, because another process must be able to finish it");
+            return NULL;
+        }
+        r->space = space;
+        r->me = me;
+    }
+    if (!RX_ROOM(r->log, 1)) return NULL;
+    e = &r->log.at[r->log.n];
+    uint64_t v = rg_read(space, me, w);
+    *e = (rx_entry){ w, v, v, home, (uint8_t)kind, 0, 0, home && rx_is_private(r, home) };
+    r->log.n++;
+    r->validated = r->log.n == 1; /* one read is one instant */
+    r->has_nodes |= kind == WORD_NODE;
+    if (r->log.n > INDEX_FROM) {
+        if (!r->index || r->log.n * 2 > r->index_mask) {
+            if (!index_build(r)) return NULL;
+        } else {
+            index_put(r, r->log.n - 1);
+        }
+    }
+    return &r->log.at[r->log.n - 1];
+}
+
+bool rx_write(rx *r, rx_entry *e, uint64_t value)
+{
+    if (r->choices.n) {
+        if (!RX_ROOM(r->undos, 1)) {
+            if (e->kind == WORD_OBJECT) rx_drop(r, (PyObject *)(uintptr_t)value);
+            return false;
+        }
+        r->undos.at[r->undos.n++] = (rx_undo){ (size_t)(e - r->log.at), e->cur, e->dirty };
+    } else if (e->kind == WORD_OBJECT && e->dirty) {
+        rx_drop(r, (PyObject *)(uintptr_t)e->cur);
+    }
+    e->cur = value;
+    e->dirty = 1;
+    return true;
+}
+
+rg_node *rx_new_node(rx *r, PyObject *value)
+{
+    if (!RX_ROOM(r->nodes, 1)) return NULL;
+    rg_node *n = rg_node_new(r->slot, (uint64_t)(uintptr_t)value);
+    if (!n) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    Py_INCREF(value);
+    r->nodes.at[r->nodes.n++] = n;
+    return n;
+}
+
+bool rx_is_private(rx *r, rg_node *n)
+{
+    for (size_t i = r->nodes.n; i-- > 0;)
+        if (r->nodes.at[i] == n) return true;
+    return false;
+}
+
+bool rx_unlink(rx *r, rg_node *n, PyObject *value)
+{
+    if (!RX_ROOM(r->unlinked, 1)) return false;
+    r->unlinked.at[r->unlinked.n++] = (rx_unlinked){ n, value };
+    return true;
+}
+
+/* ---- validating and holding ---------------------------------------------------------------- */
+
+static rg_cas_entry *entries_for_cas(rx *r, rg_cas_entry *small, size_t small_n, bool writes, size_t *n)
+{
+    rg_cas_entry *c = small;
+    if (r->log.n > small_n && !(c = PyMem_RawMalloc(r->log.n * sizeof *c))) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    *n = 0;
+    for (size_t i = 0; i < r->log.n; i++) {
+        rx_entry *e = &r->log.at[i];
+        c[(*n)++] = (rg_cas_entry){ e->word, e->old, writes ? e->cur : e->old };
+    }
+    return c;
+}
+
+static rx_outcome outcome_of(int k)
+{
+    if (k == RG_SUCCEEDED) return RX_DONE;
+    if (k >= 0) return RX_RETRY;
+    PyErr_SetString(PyExc_ValueError, "the reaction touches more words than a Segment's descriptors hold, or memory ran out");
+    return RX_ERROR;
+}
+
+#define SMALL 16
+
+rx_outcome rx_validate(rx *r)
+{
+    if (r->log.n == 0) return RX_DONE;
+    rg_cas_entry small[SMALL];
+    size_t n;
+    rg_cas_entry *c = entries_for_cas(r, small, SMALL, false, &n);
+    if (!c) return RX_ERROR;
+    int k = rg_validate(r->space, r->me, c, n);
+    if (k == RG_CONFLICT) k = rg_kcas(r->space, r->me, c, n);
+    if (c != small) PyMem_RawFree(c);
+    if (k == RG_SUCCEEDED) r->validated = true;
+    return outcome_of(k);
+}
+
+void rx_hold_all(rx *r)
+{
+    for (size_t i = 0; i < r->log.n; i++) {
+        rx_entry *e = &r->log.at[i];
+        if (e->held) continue;
+        e->held = 1;
+        if (e->kind == WORD_OBJECT) Py_INCREF((PyObject *)(uintptr_t)e->old);
+        if (e->kind == WORD_NODE && e->old) rg_node_hold(rg_node_of(e->old));
+        if (e->home && !e->private_) rg_node_hold(e->home);
+    }
+}
+
+static void unhold(rx *r, rx_entry *e)
+{
+    if (!e->held) return;
+    e->held = 0;
+    if (e->kind == WORD_OBJECT) rx_drop(r, (PyObject *)(uintptr_t)e->old);
+    if (e->kind == WORD_NODE && e->old) rg_node_release(r->slot, rg_node_of(e->old));
+    if (e->home && !e->private_) rg_node_release(r->slot, e->home);
+}
+
+/* ---- going back ---------------------------------------------------------------------------- */
+
+rx_mark rx_here(rx *r)
+{
+    return (rx_mark){ r->undos.n, r->frames.n, r->nodes.n, r->unlinked.n, r->actions.n, r->kept.n };
+}
+
+static void forget_private_entries(rx *r, size_t nodes)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < r->log.n; i++) {
+        rx_entry *e = &r->log.at[i];
+        bool goes = false;
+        for (size_t j = nodes; e->private_ && j < r->nodes.n; j++) goes |= r->nodes.at[j] == e->home;
+        if (goes)
+            unhold(r, e);
+        else
+            r->log.at[kept++] = *e;
+    }
+    if (kept == r->log.n) return;
+    r->log.n = kept;
+    if (r->index) {
+        memset(r->index, 0, (r->index_mask + 1) * sizeof *r->index);
+        for (size_t i = 0; i < r->log.n; i++) index_put(r, i);
+    }
+}
+
+void rx_rollback(rx *r, rx_mark m)
+{
+    while (r->undos.n > m.undos) {
+        rx_undo u = r->undos.at[--r->undos.n];
+        rx_entry *e = &r->log.at[u.entry];
+        if (e->kind == WORD_OBJECT && e->dirty) rx_drop(r, (PyObject *)(uintptr_t)e->cur);
+        e->cur = u.cur;
+        e->dirty = u.dirty;
+    }
+    while (r->frames.n > m.frames) {
+        rx_frame *f = &r->frames.at[--r->frames.n];
+        rx_drop(r, f->x);
+        rx_drop(r, f->value);
+    }
+    r->unlinked.n = m.unlinked;
+    while (r->actions.n > m.actions) {
+        rx_action *a = &r->actions.at[--r->actions.n];
+        rx_drop(r, a->f);
+        rx_drop(r, a->x);
+    }
+    if (r->nodes.n > m.nodes) {
+        forget_private_entries(r, m.nodes);
+        while (r->nodes.n > m.nodes) {
+            rg_node *n = r->nodes.at[--r->nodes.n];
+            rx_drop(r, (PyObject *)(uintptr_t)n->value);
+            rg_node_free(r->slot, n);
+        }
+    }
+    while (r->kept.n > m.kept) rx_drop(r, r->kept.at[--r->kept.n]);
+}
+
+void rx_reset(rx *r)
+{
+    while (r->choices.n) rx_drop(r, r->choices.at[--r->choices.n].x);
+    for (size_t i = 0; i < r->log.n; i++) {
+        rx_entry *e = &r->log.at[i];
+        if (e->kind == WORD_OBJECT && e->dirty) rx_drop(r, (PyObject *)(uintptr_t)e->cur);
+        e->dirty = 0;
+    }
+    /* Written values that undo records still own. */
+    for (size_t i = 0; i < r->undos.n; i++) {
+        rx_undo *u = &r->undos.at[i];
+        if (u->dirty && r->log.at[u->entry].kind == WORD_OBJECT) rx_drop(r, (PyObject *)(uintptr_t)u->cur);
+    }
+    r->undos.n = 0;
+    for (size_t i = 0; i < r->log.n; i++) unhold(r, &r->log.at[i]);
+    r->log.n = 0;
+    r->space = NULL;
+    r->has_nodes = r->validated = false;
+    if (r->index) {
+        PyMem_RawFree(r->index);
+        r->index = NULL;
+    }
+    rx_rollback(r, (rx_mark){ 0, 0, 0, 0, 0, 0 });
+}

@@ -1,0 +1,148 @@
+/* log.h - a reaction: what it has read, what it would write, and what it owns meanwhile.
+ *
+ * An entry is made at the first read of a word. Invariants:
+ *   old    what was read; never changes. The commit requires the word to hold it still.
+ *   cur    what a later step sees. dirty: it was written; then, for objects, the reaction owns a
+ *          reference to it.
+ *   held   the reaction keeps `old` (and the node that the word lives in) alive by a reference of
+ *          its own. Otherwise they are good only until the next unpin. Everything is held before
+ *          user code runs and before parking, so that no address can come back while it counts.
+ * Words whose node is private (allocated by this reaction) leave the log when that node does.
+ */
+#ifndef RG_LOG_H
+#define RG_LOG_H
+
+#include "state.h"
+
+typedef enum { WORD_OBJECT, WORD_INT, WORD_NODE } rx_kind;
+
+typedef struct rx_entry {
+    rg_word *word;
+    uint64_t old, cur;
+    rg_node *home; /* node that the word is in, or NULL */
+    uint8_t kind, dirty, held, private_;
+} rx_entry;
+
+typedef struct rx_undo {
+    size_t entry;
+    uint64_t cur;
+    uint8_t dirty;
+} rx_undo;
+
+/* A node that the reaction unlinks, and a payload whose reference it gives up; either may be NULL. */
+typedef struct rx_unlinked {
+    rg_node *node;
+    PyObject *value;
+} rx_unlinked;
+
+typedef struct rx_action {
+    PyObject *f, *x;
+} rx_action;
+
+enum { FRAME_SEQUENCE = -1, FRAME_CUT = -2 };
+
+/* A continuation frame; frames are immutable, so a choice keeps its own by index alone. */
+typedef struct rx_frame {
+    Reagent *node;
+    Py_ssize_t next;  /* frame to go on with afterwards, or -1 */
+    Py_ssize_t index;    /* together: which part is running; else FRAME_... */
+    Py_ssize_t previous; /* together: frame whose `value` is the result before, or -1; cut: the choice */
+    PyObject *x, *value; /* owned */
+} rx_frame;
+
+/* Where to go back to. */
+typedef struct rx_mark {
+    size_t undos, frames, nodes, unlinked, actions, kept;
+} rx_mark;
+
+typedef struct rx_choice {
+    Reagent *node; /* NULL: cut, no alternative is left */
+    Py_ssize_t index; /* next alternative */
+    Py_ssize_t k;
+    PyObject *x; /* owned */
+    rx_mark mark;
+} rx_choice;
+
+/* A growing array that begins in the reaction itself. */
+#define RX_ARRAY(T, inline_n) \
+    struct {                  \
+        T *at;                \
+        size_t n, cap;        \
+        T first[inline_n];    \
+    }
+
+typedef struct rx {
+    rg_state *st;
+    rg_slot *slot;
+    const rg_space *space; /* of the words in the log; NULL: none yet */
+    unsigned me;           /* my slot in that space */
+    bool pinned, has_nodes, validated;
+    size_t *index; /* hash of entries by word once they are many; 0: empty */
+    size_t index_mask;
+    RX_ARRAY(rx_entry, 8) log;
+    RX_ARRAY(rx_undo, 8) undos;
+    RX_ARRAY(rx_frame, 8) frames;
+    RX_ARRAY(rx_choice, 4) choices;
+    RX_ARRAY(rg_node *, 4) nodes; /* allocated here */
+    RX_ARRAY(rx_unlinked, 4) unlinked;
+    RX_ARRAY(rx_action, 4) actions;
+    RX_ARRAY(PyObject *, 16) drops; /* references to give up once unpinned */
+    RX_ARRAY(PyObject *, 4) kept;   /* reagents made on the way */
+} rx;
+
+bool rx_grow(void *array, size_t size, void *first);
+/* Room for one more; false with MemoryError set. */
+#define RX_ROOM(arr, more) \
+    ((arr).n + (more) <= (arr).cap || rx_grow(&(arr), sizeof *(arr).at, (arr).first))
+
+void rx_init(rx *, rg_state *);
+void rx_free(rx *); /* everything was given back */
+bool rx_pin(rx *);
+void rx_unpin(rx *);
+
+/* To be dropped when no Python code can hurt. Room for RX_STEP_DROPS is made before each step. */
+#define RX_STEP_DROPS 4
+void rx_drop(rx *, PyObject *);
+void rx_flush_drops(rx *);
+
+/* The entry of a word, read now if it is new. NULL: error set (a word of another space; memory). */
+rx_entry *rx_read(rx *, const rg_space *, unsigned me, rg_word *, rx_kind, rg_node *home);
+/* The entry of a word that is in the log, or NULL. */
+rx_entry *rx_find(rx *, rg_word *);
+/* Process-private words. */
+static inline rx_entry *rx_read_private(rx *r, rg_word *w, rx_kind kind, rg_node *home)
+{
+    return rx_read(r, &r->st->domain->space, r->slot->index, w, kind, home);
+}
+/* A later step sees `value`; takes over a reference for objects. False: MemoryError. */
+bool rx_write(rx *, rx_entry *, uint64_t value);
+rg_node *rx_new_node(rx *, PyObject *value); /* owns a new reference to value */
+bool rx_is_private(rx *, rg_node *);
+bool rx_unlink(rx *, rg_node *, PyObject *value);
+
+/* Do all entries hold at one instant what was read? RX_DONE, RX_RETRY, RX_ERROR. Pinned. */
+rx_outcome rx_validate(rx *);
+void rx_hold_all(rx *);
+/* Before an error message is made, which may run user code (a repr): what follows is RX_ERROR. */
+static inline void rx_settle(rx *r)
+{
+    rx_hold_all(r);
+    rx_unpin(r);
+}
+
+rx_mark rx_here(rx *);
+void rx_rollback(rx *, rx_mark);
+/* Gives up everything but drops; the reads too. */
+void rx_reset(rx *);
+/* RX_DONE: it happened, and writers' waiters were woken. RX_RETRY: nothing happened. Pinned. */
+rx_outcome rx_commit(rx *);
+
+/* Around whatever may run Python code: leave, do it, come back with its result (or NULL). Other
+ * than RX_DONE from rx_leave means: do not do it; from rx_return: y was given back. */
+rx_outcome rx_leave(rx *);
+rx_outcome rx_return(rx *, PyObject *y);
+/* Call user code from a step: f(args). RX_DONE with *result, RX_RETRY (the log was stale: the
+ * result is dropped) or RX_ERROR. */
+rx_outcome rx_call(rx *, PyObject *f, PyObject *const *args, size_t nargs, PyObject **result);
+
+#endif

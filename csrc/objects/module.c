@@ -1,0 +1,170 @@
+/* module.c - the extension module reagents._core: state, types, statistics. */
+#include "engine.h"
+
+static rg_state *state(PyObject *m) { return PyModule_GetState(m); }
+
+rg_state *rg_state_of(PyTypeObject *type)
+{
+    PyObject *m = PyType_GetModuleByDef(type, &rg_module);
+    return m ? state(m) : NULL;
+}
+
+static PyObject *f_stats(PyObject *m, PyObject *Py_UNUSED(ignored))
+{
+    rg_domain *d = state(m)->domain;
+    uint64_t sum[4] = { 0, 0, 0, 0 }, helps = 0;
+    unsigned high = (unsigned)rg_load(&d->high);
+    for (unsigned i = 0; i < high; i++) {
+        rg_slot *s = (rg_slot *)rg_desc_at(&d->space, i);
+        for (int k = 0; k < 4; k++) sum[k] += rg_load_rlx(&s->stat[k]); /* relaxed: a statistic */
+        helps += rg_load_rlx(&s->desc.helps);
+    }
+    return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:n}", "commits", sum[STAT_COMMITS], "retries", sum[STAT_RETRIES], "helps", helps,
+                         "waits", sum[STAT_WAITS], "wakeups", sum[STAT_WAKEUPS], "waiting", (Py_ssize_t)rg_wait_count(d));
+}
+
+/* What was given up late goes when the collector runs, so that gc.collect() means what it says. */
+static PyObject *f_collector(PyObject *m, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(n))
+{
+    rg_slot *s = rg_here(state(m));
+    if (!s) return NULL;
+    rg_flush(s);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    { "stats", f_stats, METH_NOARGS, PyDoc_STR("stats($module, /)\n--\n\n"
+      "What this process (interpreter) has done so far, as a dict: reactions committed, transient retries, helps\n"
+      "of other threads' operations, waits, wake-ups, and how many words are waited for right now.\n\n"
+      ">>> from reagents import stats\n>>> stats()['waiting']\n0") },
+    { "_collector", (PyCFunction)(void (*)(void))f_collector, METH_FASTCALL, NULL },
+    { NULL },
+};
+
+static PyTypeObject *add_type(PyObject *m, PyType_Spec *spec)
+{
+    PyTypeObject *t = (PyTypeObject *)PyType_FromModuleAndSpec(m, spec, NULL);
+    if (t && PyModule_AddType(m, t) < 0) Py_CLEAR(t);
+    return t;
+}
+
+static int with_gc_callback(PyObject *m)
+{
+#ifdef RG_EXCLUSIVE
+    (void)m; /* nothing is ever late */
+    return 0;
+#else
+    PyObject *gc = PyImport_ImportModule("gc"), *list = gc ? PyObject_GetAttrString(gc, "callbacks") : NULL;
+    PyObject *f = list ? PyObject_GetAttrString(m, "_collector") : NULL;
+    int r = f ? PyList_Append(list, f) : -1;
+    Py_XDECREF(f);
+    Py_XDECREF(list);
+    Py_XDECREF(gc);
+    return r;
+#endif
+}
+
+static int module_exec(PyObject *m)
+{
+    rg_state *st = state(m);
+    st->domain = rg_domain_open();
+#ifdef RG_EXCLUSIVE
+    st->only = st->domain ? rg_slot_claim(st->domain) : NULL;
+    if (st->only) st->only->detached = true;
+    if (!st->only) {
+#else
+    if (!st->domain) {
+#endif
+        PyErr_NoMemory();
+        return -1;
+    }
+    PyObject *queue = PyImport_ImportModule("queue");
+    st->queue_empty = queue ? PyObject_GetAttrString(queue, "Empty") : NULL;
+    Py_XDECREF(queue);
+    if (!st->queue_empty) return -1;
+    PyObject *bases = PyTuple_Pack(2, st->queue_empty, PyExc_IndexError);
+    st->stack_empty = bases ? PyErr_NewExceptionWithDoc("lockfree.Empty",
+        "Raised when a Stack is empty: a queue.Empty, as of queue.LifoQueue, and an IndexError, as of list.", bases, NULL) : NULL;
+    Py_XDECREF(bases);
+    if (!st->stack_empty || PyModule_AddObjectRef(m, "Empty", st->stack_empty) < 0) return -1;
+    if (!(st->str_block = PyUnicode_InternFromString("block")) || !(st->str_timeout = PyUnicode_InternFromString("timeout")) ||
+        !(st->str_item = PyUnicode_InternFromString("item")))
+        return -1;
+    struct {
+        PyTypeObject **at;
+        PyType_Spec *spec;
+        const rg_op *const *ops;
+    } types[] = {
+        { &st->reagent_type, &rg_reagent_spec, NULL },
+        { &st->method_type, &rg_method_spec, NULL },
+        { &st->block_type, &rg_block_spec, NULL },
+        { &st->ref_type, &rg_ref_spec, rg_ref_ops },
+        { &st->stack_type, &rg_stack_spec, rg_stack_ops },
+        { &st->queue_type, &rg_queue_spec, rg_queue_ops },
+        { &st->counter_type, &rg_counter_spec, rg_counter_ops },
+        { &st->atomic_int_type, &rg_atomic_int_spec, rg_atomic_int_ops },
+    };
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (!(*types[i].at = add_type(m, types[i].spec))) return -1;
+        if (types[i].ops && rg_add_methods(st, *types[i].at, types[i].ops) < 0) return -1;
+    }
+    if (PyModule_AddFunctions(m, rg_combinators) < 0 || rg_reagent_init(st, m) < 0) return -1;
+    return with_gc_callback(m);
+}
+
+static PyObject **objects_of(rg_state *st, size_t i)
+{
+    PyObject **all[] = { (PyObject **)&st->reagent_type, (PyObject **)&st->method_type, (PyObject **)&st->block_type,
+                         (PyObject **)&st->ref_type, (PyObject **)&st->stack_type, (PyObject **)&st->queue_type,
+                         (PyObject **)&st->counter_type, (PyObject **)&st->atomic_int_type, (PyObject **)&st->word_type,
+                         &st->block, &st->identity, &st->never, &st->queue_empty, &st->stack_empty,
+                         &st->str_block, &st->str_timeout, &st->str_item };
+    return i < sizeof all / sizeof *all ? all[i] : NULL;
+}
+
+static int module_traverse(PyObject *m, visitproc visit, void *arg)
+{
+    PyObject **o;
+    for (size_t i = 0; (o = objects_of(state(m), i)); i++) Py_VISIT(*o);
+    return 0;
+}
+
+static int module_clear(PyObject *m)
+{
+    PyObject **o;
+    for (size_t i = 0; (o = objects_of(state(m), i)); i++) Py_CLEAR(*o);
+    return 0;
+}
+
+static void module_free(void *m)
+{
+    module_clear(m);
+    rg_state *st = state(m);
+    if (st->domain) rg_domain_close(st->domain);
+    st->domain = NULL;
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    { Py_mod_exec, module_exec },
+#if PY_VERSION_HEX >= 0x030c0000
+    { Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED },
+#endif
+#if PY_VERSION_HEX >= 0x030d0000
+    { Py_mod_gil, Py_MOD_GIL_NOT_USED },
+#endif
+    { 0, NULL },
+};
+
+struct PyModuleDef rg_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "reagents._core",
+    .m_doc = "The C face of reagents and lockfree: object words and the reaction engine.",
+    .m_size = sizeof(rg_state),
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+    .m_methods = functions,
+};
+
+PyMODINIT_FUNC PyInit__core(void) { return PyModuleDef_Init(&rg_module); }

@@ -1,0 +1,116 @@
+/* state.h - what the whole extension shares: its configuration, module state and the Reagent object. */
+#ifndef RG_STATE_H
+#define RG_STATE_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stddef.h>
+
+/* With the GIL, all that touches object words runs one thread at a time: plain accesses, and no
+ * grace periods. Words in shared memory are touched by csrc/shared only, which does not define it. */
+#if !defined(Py_GIL_DISABLED) && !defined(RG_SHARED_FACE)
+#define RG_EXCLUSIVE 1
+#endif
+
+#include "../core/queue.h"
+#include "../core/stack.h"
+#include "../core/wait.h"
+
+#if PY_VERSION_HEX < 0x030c0000
+#include <structmember.h>
+#define Py_T_OBJECT_EX T_OBJECT_EX
+#define Py_T_PYSSIZET T_PYSSIZET
+#define Py_READONLY READONLY
+#endif
+
+typedef struct rg_state {
+    rg_domain *domain;
+    rg_slot *only; /* RG_EXCLUSIVE: the slot that all threads share */
+    PyTypeObject *reagent_type, *method_type, *ref_type, *stack_type, *queue_type, *counter_type, *atomic_int_type;
+    PyTypeObject *word_type, *block_type;
+    PyObject *block;
+    PyObject *identity, *never;
+    PyObject *queue_empty, *stack_empty;
+    PyObject *str_block, *str_timeout, *str_item; /* interned keyword names */
+} rg_state;
+
+struct rx;
+typedef struct rg_op rg_op;
+
+typedef struct Reagent {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    rg_state *st;
+    const rg_op *op;
+    PyObject *a, *b; /* what they are depends on op; either may be NULL */
+    PyObject *weakrefs;
+} Reagent;
+
+/* What evaluating one reagent, or a whole reaction, came to. */
+typedef enum { RX_DONE, RX_BLOCK, RX_RETRY, RX_ERROR, RX_GOTO } rx_outcome;
+
+/* How a kind of reagent behaves. Exactly one of `shape` (a combinator, which the engine knows) and
+ * `step` says what it does in a reaction. */
+typedef enum { SHAPE_LEAF, SHAPE_SEQUENCE, SHAPE_CHOICE, SHAPE_TOGETHER } rg_shape;
+
+struct rg_op {
+    const char *name;
+    rg_shape shape;
+    bool commits_first; /* a choice that is over once its first alternative has come through */
+    /* Takes no reference of x; on RX_DONE *y is a new reference, on RX_GOTO a new reference to
+     * the reagent to go on with. May not run Python code except through rx_call (engine.h). */
+    rx_outcome (*step)(struct rx *, Reagent *, PyObject *x, PyObject **y);
+    /* The direct call of a reagent method, owner first; NULL: calling runs the reagent. */
+    PyObject *(*direct)(PyObject *owner, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+    const char *doc; /* reagent methods: "name($self, ...)\n--\n\ntext" */
+};
+
+/* This thread's slot; NULL, without an error set, when there is none to be had. */
+static inline rg_slot *rg_here_quietly(rg_state *st)
+{
+#ifdef RG_EXCLUSIVE
+    return st->only;
+#else
+    return rg_slot_get(st->domain);
+#endif
+}
+
+static inline rg_slot *rg_here(rg_state *st)
+{
+#ifdef RG_EXCLUSIVE
+    return st->only;
+#else
+    rg_slot *s = rg_slot_get(st->domain);
+    if (!s) PyErr_SetString(PyExc_MemoryError, "no memory, or no free slot, for one more thread");
+    return s;
+#endif
+}
+
+/* reagent.c */
+PyObject *rg_reagent_new(rg_state *, const rg_op *, PyObject *a, PyObject *b); /* takes new references */
+PyObject *rg_lifted(rg_state *, PyObject *reagent_or_callable);              /* new reference or TypeError */
+int rg_add_methods(rg_state *, PyTypeObject *, const rg_op *const *ops);     /* NULL ends the list */
+extern PyType_Spec rg_reagent_spec, rg_method_spec, rg_block_spec;
+extern PyMethodDef rg_combinators[];
+int rg_reagent_init(rg_state *, PyObject *module);
+
+/* structures */
+extern PyType_Spec rg_ref_spec, rg_stack_spec, rg_queue_spec, rg_counter_spec, rg_atomic_int_spec;
+extern const rg_op *const rg_ref_ops[], *const rg_stack_ops[], *const rg_queue_ops[], *const rg_counter_ops[],
+    *const rg_atomic_int_ops[];
+
+/* The state behind an instance of one of our heap types, subclasses included. */
+rg_state *rg_state_of(PyTypeObject *);
+extern struct PyModuleDef rg_module;
+
+/* The last act of a tp_dealloc: the object is gone, but its memory holds words that a helper may
+ * still touch, so that goes later; and so does the reference to its type, which says how. */
+void rg_free_late(rg_state *, PyObject *);
+/* Drop a reference that a word gave up. Not pinned; room reserved. */
+void rg_decref_late(rg_slot *, PyObject *);
+void rg_object_expired(rg_slot *, void *);
+void rg_node_and_object_expired(rg_slot *, void *);
+
+PyObject *rg_refuse_pickle(PyObject *self, PyObject *unused);
+
+#endif

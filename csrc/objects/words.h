@@ -1,0 +1,35 @@
+/* words.h - objects that are one word: Ref, AtomicInt, and a word of a shared array. */
+#ifndef RG_WORDS_H
+#define RG_WORDS_H
+
+#include "engine.h"
+
+typedef struct WordObject {
+    PyObject_HEAD
+    rg_state *st;
+    rg_word *at; /* &word, or in shared memory */
+    rx_kind kind;
+    PyObject *weakrefs;
+    PyObject *segment; /* what keeps `at` mapped; NULL: private to the process */
+    /* Of a shared word: its space, and this thread's slot there (-1: error set). */
+    const rg_space *space;
+    int (*my_slot)(PyObject *segment);
+    rg_word word;
+} WordObject;
+
+/* A word as Python sees it. Takes no reference. False: TypeError or OverflowError set. */
+bool rg_int_of(PyObject *, uint64_t *);
+bool rg_int_from(PyObject *, uint64_t *); /* the same, with __index__: may run user code */
+static inline PyObject *rg_int_object(uint64_t w) { return PyLong_FromLongLong((int64_t)w); }
+/* Identity; exact int, bool, str and bytes by value. Never runs user code. */
+bool rg_same(PyObject *a, PyObject *b);
+
+/* Reagents on any word. */
+extern const rg_op rg_op_read, rg_op_write, rg_op_swap, rg_op_add, rg_op_get, rg_op_set;
+PyObject *rg_word_cas(PyObject *self, PyObject *const *args, Py_ssize_t nargs); /* METH_FASTCALL */
+PyObject *rg_word_upd(PyObject *self, PyObject *f);
+
+/* Argument checks of the direct calls: exactly n, or between lo and hi, positional. */
+bool rg_arity(const char *name, Py_ssize_t nargs, PyObject *kwnames, Py_ssize_t lo, Py_ssize_t hi);
+
+#endif

@@ -1,0 +1,186 @@
+"""What the structures do when one thread uses them: the sequential side of the linearizability tests.
+
+The empty answer is EMPTY, for which the recorded side translates `queue.Empty`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reagents.testing import Spec, read_only
+
+EMPTY = "empty"
+
+Answer = tuple[Any, Any]
+
+
+class StackSpec(Spec):
+    """A LIFO; the state's last element is the top."""
+
+    initial: tuple[Any, ...] = ()
+
+    def push(self, state: tuple[Any, ...], x: Any) -> Answer:
+        return (*state, x), None
+
+    def pop_nowait(self, state: tuple[Any, ...]) -> Answer:
+        return (state[:-1], state[-1]) if state else (state, EMPTY)
+
+    @read_only
+    def peek(self, state: tuple[Any, ...]) -> Answer:
+        return state, state[-1] if state else EMPTY
+
+    @read_only
+    def snapshot(self, state: tuple[Any, ...]) -> Answer:
+        return state, list(reversed(state))
+
+
+class QueueSpec(Spec):
+    """A FIFO; the state's first element is the next to go."""
+
+    initial: tuple[Any, ...] = ()
+
+    def put(self, state: tuple[Any, ...], x: Any) -> Answer:
+        return (*state, x), None
+
+    def get_nowait(self, state: tuple[Any, ...]) -> Answer:
+        return (state[1:], state[0]) if state else (state, EMPTY)
+
+    @read_only
+    def peek(self, state: tuple[Any, ...]) -> Answer:
+        return state, state[0] if state else EMPTY
+
+    @read_only
+    def empty(self, state: tuple[Any, ...]) -> Answer:
+        return state, not state
+
+
+class WordSpec(Spec):
+    """One word: a register with what Ref and AtomicInt do to it at once."""
+
+    initial = 0
+
+    @read_only
+    def get(self, state: int) -> Answer:
+        return state, state
+
+    def set(self, state: int, value: int) -> Answer:
+        return value, None
+
+    def swap(self, state: int, value: int) -> Answer:
+        return value, state
+
+    def add(self, state: int, n: int) -> Answer:
+        return state + n, state
+
+    def compare_and_set(self, state: int, old: int, new: int) -> Answer:
+        return (new, True) if state == old else (state, False)
+
+    def update(self, state: int, factor: int) -> Answer:
+        """The function is `x -> factor * x + 1`: applying it twice, or losing one, shows."""
+        return factor * state + 1, factor * state + 1
+
+
+class CounterSpec(Spec):
+    """A sum without an old value."""
+
+    initial = 0
+
+    def add(self, state: int, n: int) -> Answer:
+        return state + n, None
+
+    @read_only
+    def value(self, state: int) -> Answer:
+        return state, state
+
+
+class TwoWordsSpec(Spec):
+    """Two words, and operations over both that take effect at once."""
+
+    initial = (0, 0)
+
+    @read_only
+    def read_both(self, state: tuple[int, int]) -> Answer:
+        return state, state
+
+    def write_both(self, state: tuple[int, int], value: int) -> Answer:
+        return (value, value), (value, value)
+
+    def transfer(self, state: tuple[int, int], amount: int) -> Answer:
+        """Takes from the first, gives to the second, and answers with what the second then has."""
+        return (state[0] - amount, state[1] + amount), state[1] + amount
+
+    def transfer_if_rich(self, state: tuple[int, int], amount: int) -> Answer:
+        """As `transfer`, but only if the first has as much; says whether it happened."""
+        if state[0] < amount:
+            return state, False
+        return (state[0] - amount, state[1] + amount), True
+
+    def exchange(self, state: tuple[int, int]) -> Answer:
+        """Each word gets what the other one had."""
+        return (state[1], state[0]), state
+
+    def cas_both(self, state: tuple[int, int], old: int, new: int) -> Answer:
+        """Both words from old to new, or neither."""
+        return ((new, new), True) if state == (old, old) else (state, False)
+
+    def add_first(self, state: tuple[int, int], n: int) -> Answer:
+        return (state[0] + n, state[1]), state[0]
+
+    def set_second(self, state: tuple[int, int], value: int) -> Answer:
+        return (state[0], value), None
+
+    def copy_up(self, state: tuple[int, int]) -> Answer:
+        """The second from the first, which is only read: write skew if the read is not validated."""
+        return (state[0], state[0] + 1), state[0] + 1
+
+    def copy_down(self, state: tuple[int, int]) -> Answer:
+        """The first from the second, which is only read."""
+        return (state[1] + 1, state[1]), state[1] + 1
+
+
+class QueueAndStackSpec(Spec):
+    """A queue and a stack, and moves between them in one step."""
+
+    initial: tuple[tuple[Any, ...], tuple[Any, ...]] = ((), ())
+
+    def put(self, state: Any, x: Any) -> Answer:
+        queue, stack = state
+        return ((*queue, x), stack), None
+
+    def push(self, state: Any, x: Any) -> Answer:
+        queue, stack = state
+        return (queue, (*stack, x)), None
+
+    def get_nowait(self, state: Any) -> Answer:
+        queue, stack = state
+        return ((queue[1:], stack), queue[0]) if queue else (state, EMPTY)
+
+    def pop_nowait(self, state: Any) -> Answer:
+        queue, stack = state
+        return ((queue, stack[:-1]), stack[-1]) if stack else (state, EMPTY)
+
+    def get_then_push(self, state: Any) -> Answer:
+        queue, stack = state
+        return ((queue[1:], (*stack, queue[0])), True) if queue else (state, EMPTY)
+
+    def pop_then_put(self, state: Any) -> Answer:
+        queue, stack = state
+        return (((*queue, stack[-1]), stack[:-1]), True) if stack else (state, EMPTY)
+
+    def get_or_pop(self, state: Any) -> Answer:
+        """From the queue, and from the stack only if the queue is empty at that instant."""
+        queue, stack = state
+        if queue:
+            return (queue[1:], stack), queue[0]
+        return ((queue, stack[:-1]), stack[-1]) if stack else (state, EMPTY)
+
+    def get_and_pop(self, state: Any) -> Answer:
+        """One of each or none."""
+        queue, stack = state
+        return ((queue[1:], stack[:-1]), (queue[0], stack[-1])) if queue and stack else (state, EMPTY)
+
+    @read_only
+    def peek_both(self, state: Any) -> Answer:
+        """The next of each, or EMPTY unless both have one."""
+        queue, stack = state
+        return state, (queue[0], stack[-1]) if queue and stack else EMPTY

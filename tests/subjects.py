@@ -1,0 +1,251 @@
+"""What the linearizability tests run: the structures, each also through reactions, and compositions of them.
+
+User functions call `pause`, so that other threads get into the middle of a reaction on every build.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+from lockfree import AtomicInt, Counter, Queue, Stack
+
+from concurrent_programs import FRESH, Subject, call, pause, until_empty
+from reagents import BLOCK, Ref, attempt, computed, const, together
+from specs import EMPTY, CounterSpec, QueueAndStackSpec, QueueSpec, StackSpec, TwoWordsSpec, WordSpec
+
+# Few values, so that compare-and-set often finds what it expects, and ABA happens.
+few = st.integers(0, 2)
+amount = st.integers(-2, 3)
+
+
+class StackSubject(Subject):
+    spec = StackSpec
+    calls = st.one_of(
+        call("push", FRESH),
+        call("pop_nowait"),
+        call("push_composed", FRESH),
+        call("pop_nowait_composed"),
+        call("peek"),
+        call("snapshot"),
+    )
+
+    def __init__(self) -> None:
+        stack: Stack[int] = Stack()
+        self.push = stack.push
+        self.pop_nowait = stack.pop_nowait
+        self.snapshot = stack.snapshot
+        self.pop_nowait_composed = attempt(stack.pop, EMPTY)
+        self._stack = stack
+
+    def push_composed(self, x: int) -> None:
+        (const(x) >> self._stack.push)()
+
+    def peek(self) -> int:
+        return self._stack.peek(block=False)
+
+    def drain(self, run: Callable[..., Any]) -> None:
+        run("snapshot")
+        until_empty(run, "pop_nowait")
+
+
+class QueueSubject(Subject):
+    spec = QueueSpec
+    calls = st.one_of(
+        call("put", FRESH),
+        call("get_nowait"),
+        call("put_composed", FRESH),
+        call("get_nowait_composed"),
+        call("peek"),
+        call("empty"),
+    )
+
+    def __init__(self) -> None:
+        queue: Queue[int] = Queue()
+        self.put = queue.put
+        self.get_nowait = queue.get_nowait
+        self.empty = queue.empty
+        self.get_nowait_composed = attempt(queue.get, EMPTY)
+        self._queue = queue
+
+    def put_composed(self, x: int) -> None:
+        (const(x) >> self._queue.put)()
+
+    def peek(self) -> int:
+        return self._queue.peek(block=False)
+
+    def drain(self, run: Callable[..., Any]) -> None:
+        until_empty(run, "get_nowait")
+
+
+word_calls = st.one_of(
+    call("get"),
+    call("set", few),
+    call("swap", few),
+    call("add", amount),
+    call("compare_and_set", few, few),
+    call("update", few),
+    call("get_composed"),
+    call("set_composed", few),
+    call("swap_composed", few),
+    call("add_composed", amount),
+    call("compare_and_set_composed", few, few),
+    call("update_composed", few),
+)
+
+
+class RefSubject(Subject):
+    spec = WordSpec
+    calls = word_calls
+    make: Callable[[int], Any] = Ref
+
+    def __init__(self) -> None:
+        word = type(self).make(0)
+        self.get, self.set, self.swap, self.add = word.get, word.set, word.swap, word.add
+        self.compare_and_set = word.compare_and_set
+        self.get_composed = word.read
+        self._word = word
+
+    def set_composed(self, value: int) -> None:
+        self._word.write(value)
+
+    def swap_composed(self, value: int) -> int:
+        return (const(value) >> self._word.swap)()  # type: ignore[no-any-return]
+
+    def add_composed(self, n: int) -> int:
+        return (const(n) >> self._word.add)()  # type: ignore[no-any-return]
+
+    def compare_and_set_composed(self, old: int, new: int) -> bool:
+        return attempt(self._word.cas(old, new) >> const(True), False)()
+
+    def update(self, factor: int) -> int:
+        def step(current: int) -> int:
+            pause()
+            return factor * current + 1
+
+        return self._word.update(step)  # type: ignore[no-any-return]
+
+    def update_composed(self, factor: int) -> int:
+        def step(current: int, factor: int) -> tuple[int, int]:
+            pause()
+            return factor * current + 1, factor * current + 1
+
+        return self._word.upd(step)(factor)  # type: ignore[no-any-return]
+
+    def drain(self, run: Callable[..., Any]) -> None:
+        run("get")
+
+
+class AtomicIntSubject(RefSubject):
+    make = AtomicInt
+
+
+class CounterSubject(Subject):
+    spec = CounterSpec
+    calls = st.one_of(call("add", amount), call("value"), call("add_composed", amount), call("value_composed"))
+
+    def __init__(self) -> None:
+        counter = Counter()
+        self.add, self.value = counter.add, counter.value
+        self.value_composed = const(None) >> counter.value
+        self._counter = counter
+
+    def add_composed(self, n: int) -> None:
+        (const(n) >> self._counter.add)()
+
+    def drain(self, run: Callable[..., Any]) -> None:
+        run("value")
+
+
+def take(current: int, n: int) -> tuple[int, int]:
+    pause()
+    return current - n, n
+
+
+def take_if_rich(current: int, n: int) -> Any:
+    pause()
+    return (current - n, n) if current >= n else BLOCK
+
+
+def give(current: int, n: int) -> tuple[int, int]:
+    pause()
+    return current + n, current + n
+
+
+def increment(x: int) -> int:
+    pause()
+    return x + 1
+
+
+class TwoRefsSubject(Subject):
+    spec = TwoWordsSpec
+    calls = st.one_of(
+        call("read_both"),
+        call("read_both_composed"),
+        call("write_both", few),
+        call("transfer", amount),
+        call("transfer_if_rich", amount),
+        call("exchange"),
+        call("cas_both", few, few),
+        call("add_first", amount),
+        call("set_second", few),
+        call("copy_up"),
+        call("copy_down"),
+    )
+    make: Callable[[int], Any] = Ref
+
+    def __init__(self) -> None:
+        a, b = type(self).make(0), type(self).make(0)
+        self.read_both = together(a.read, b.read)
+        self.read_both_composed = b.read * a.read >> (lambda pair: (pair[1], pair[0]))
+        self.write_both = together(a.write, b.write)
+        self.transfer = a.upd(take) >> b.upd(give)
+        self.transfer_if_rich = attempt(a.upd(take_if_rich) >> b.upd(give) >> const(True), False)
+        self.exchange = self.read_both >> computed(
+            lambda pair: const(pair[1]) >> a.write >> const(pair[0]) >> b.write >> const(pair)
+        )
+        self.add_first, self.set_second = a.add, b.set
+        self.copy_up = a.read >> increment >> b.write
+        self.copy_down = b.read >> increment >> a.write
+        self._a, self._b = a, b
+
+    def cas_both(self, old: int, new: int) -> bool:
+        return attempt(together(self._a.cas(old, new), self._b.cas(old, new)) >> const(True), False)()
+
+    def drain(self, run: Callable[..., Any]) -> None:
+        run("read_both")
+
+
+class TwoAtomicIntsSubject(TwoRefsSubject):
+    make = AtomicInt
+
+
+class QueueAndStackSubject(Subject):
+    spec = QueueAndStackSpec
+    calls = st.one_of(
+        call("put", FRESH),
+        call("push", FRESH),
+        call("get_nowait"),
+        call("pop_nowait"),
+        call("get_then_push"),
+        call("pop_then_put"),
+        call("get_or_pop"),
+        call("get_and_pop"),
+        call("peek_both"),
+    )
+
+    def __init__(self) -> None:
+        queue: Queue[int] = Queue()
+        stack: Stack[int] = Stack()
+        self.put, self.push = queue.put, stack.push
+        self.get_nowait, self.pop_nowait = queue.get_nowait, stack.pop_nowait
+        self.get_then_push = attempt(queue.get >> stack.push >> const(True), EMPTY)
+        self.pop_then_put = attempt(stack.pop >> queue.put >> const(True), EMPTY)
+        self.get_or_pop = attempt(queue.get + stack.pop, EMPTY)
+        self.get_and_pop = attempt(queue.get * stack.pop, EMPTY)
+        self.peek_both = attempt(together(queue.peek, stack.peek), EMPTY)
+
+    def drain(self, run: Callable[..., Any]) -> None:
+        until_empty(run, "get_nowait")
+        until_empty(run, "pop_nowait")
