@@ -36,23 +36,6 @@ class Group:
         return next(case for case in self.cases if case.name == name)
 
 
-LOCKED_METHODS = """
-import threading
-from collections import deque
-class Locked:
-    def __init__(self):
-        self.items, self.lock = deque(), threading.Lock()
-    def put(self, item):
-        with self.lock:
-            self.items.append(item)
-    def get(self):
-        with self.lock:
-            return self.items.{get}()
-    def __len__(self):
-        return len(self.items)
-"""
-
-
 def pair(name: str, make: str, put: str, get: str, *, need: str | None = None, empty: str = "len(s) == 0") -> Case:
     """Puts one in and takes one out of what all threads share, through methods bound once."""
     put_name, get_name = put, get.removesuffix("_nowait")
@@ -66,6 +49,16 @@ def attribute_pair(name: str, make: str, put: str, get: str) -> Case:
     return Case(name, make, "", {put: f"s.{put}(x)", get: f"s.{get}()"})
 
 
+def locked_pair(get: str) -> Case:
+    return Case(
+        "deque with Lock",
+        "import threading; from collections import deque; s = deque(); lock = threading.Lock()",
+        f"put = s.append; get = s.{get}",
+        {"put": "with lock: put(x)", "get": "with lock: get()"},
+        check="len(s) == 0",
+    )
+
+
 SIMPLE_QUEUE = "import queue; s = queue.SimpleQueue()"
 DEQUE = "from collections import deque; s = deque()"
 
@@ -76,7 +69,7 @@ STACK = Group(
         pair("queue.SimpleQueue", SIMPLE_QUEUE, "put", "get", empty="s.empty()"),
         pair("list", "s = []", "append", "pop"),
         pair("deque", DEQUE, "append", "pop"),
-        pair("deque with Lock", LOCKED_METHODS.format(get="pop") + "s = Locked()", "put", "get"),
+        locked_pair("pop"),
         pair("queue.LifoQueue", "import queue; s = queue.LifoQueue()", "put", "get", empty="s.empty()"),
     ),
 )
@@ -88,7 +81,7 @@ QUEUE = Group(
         pair("queue.SimpleQueue", SIMPLE_QUEUE, "put", "get", empty="s.empty()"),
         pair("list", "s = []", "append", "pop"),
         pair("deque", DEQUE, "append", "popleft"),
-        pair("deque with Lock", LOCKED_METHODS.format(get="popleft") + "s = Locked()", "put", "get"),
+        locked_pair("popleft"),
         pair("queue.Queue", "import queue; s = queue.Queue()", "put", "get", empty="s.empty()"),
         pair(
             "ft_utils.ConcurrentQueue",
@@ -228,9 +221,7 @@ ATOMIC_INT = Group(
             check="c.get() == rounds",
             need="cereggii",
         ),
-        Case(
-            "itertools.count", "import itertools; c = itertools.count()", "add = c.__next__", {"add": "add()"}
-        ),
+        Case("itertools.count", "import itertools; c = itertools.count()", "add = c.__next__", {"add": "add()"}),
         LOCKED_INT,
     ),
 )

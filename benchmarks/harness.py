@@ -7,7 +7,6 @@ operations over the time from the first start to the last end. For latencies eac
 from __future__ import annotations
 
 import functools
-import importlib
 import itertools
 import os
 import platform
@@ -72,21 +71,30 @@ def interpreter() -> str:
 
 
 @functools.cache
-def require(module: str) -> None:
-    """NotComparable if a peer is missing, or if importing it would turn the GIL on for everything that follows."""
-    probe = f"import sys, {module}; sys.exit(getattr(sys, '_is_gil_enabled', lambda: True)())"
-    found = subprocess.run([sys.executable, "-c", f"try: import {module}\nexcept ImportError: raise SystemExit(2)"])
-    if found.returncode:
-        raise NotComparable(f"{module} is not installed")
-    if not gil_enabled() and subprocess.run([sys.executable, "-c", probe]).returncode:
-        raise NotComparable(f"importing {module} turns the GIL on")
-    importlib.import_module(module)
+def _objection(module: str) -> str:
+    """Why a peer cannot be measured beside us, or "". Asked of a process of its own: one import may turn the GIL on
+    for everything that follows."""
+    probe = f"""
+import sys
+try:
+    import {module}
+except ImportError:
+    sys.exit("{module} is not installed")
+if getattr(sys, "_is_gil_enabled", lambda: True)() != {gil_enabled()}:
+    sys.exit("importing {module} turns the GIL on")
+"""
+    return subprocess.run([sys.executable, "-c", probe], stderr=subprocess.PIPE, text=True).stderr.strip()
+
+
+def require(case: Case) -> None:
+    """NotComparable where this interpreter does not have the peer."""
+    if case.need and (objection := _objection(case.need)):
+        raise NotComparable(objection)
 
 
 def available(case: Case) -> bool:
     try:
-        if case.need:
-            require(case.need)
+        require(case)
     except NotComparable:
         return False
     return True
@@ -121,8 +129,7 @@ def _compiled(case: Case, template: str, threads: int) -> tuple[Callable[..., No
 
 
 def _run(case: Case, template: str, threads: int, seconds: float) -> list[Any]:
-    if case.need:
-        require(case.need)
+    require(case)
     worker, shared = _compiled(case, template, threads)
     done: dict[int, Any] = {}
     errors: list[BaseException] = []

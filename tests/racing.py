@@ -8,6 +8,7 @@ sleep, from `reagents.stats()`; `run_python` runs a script in a fresh interprete
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -131,6 +132,14 @@ def soon(condition: Callable[[], Any], what: str = "the condition", timeout: flo
         pause.wait(0.001)
 
 
+def settle() -> None:
+    """Without a GIL, what words and structures give up is dropped late; some more operations bring that about."""
+    ref: reagents.Ref[Any] = reagents.Ref(None)
+    for i in range(2_000):
+        ref.set([i])
+    gc.collect()
+
+
 class Parked:
     """Counts the reactions that have gone to sleep since it was made."""
 
@@ -165,7 +174,11 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path}
 
 
-def in_small_stack(function: Callable[[], Any], size: int = 256 * 1024) -> Any:
+#: CPython 3.12 and 3.13 let destructors nest ten thousand deep before they put them off: nested tuples need as much.
+NESTING_DESTRUCTORS = (3, 12) <= sys.version_info < (3, 14)
+
+
+def in_small_stack(function: Callable[[], Any], size: int = 512 * 1024 if NESTING_DESTRUCTORS else 256 * 1024) -> Any:
     """Call a function in a thread with a small C stack, where deep recursion in C would crash at once."""
     before = threading.stack_size(size)
     try:

@@ -9,15 +9,21 @@ from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
-from lockfree import AtomicInt, Counter, Queue, Stack
 
 from concurrent_programs import FRESH, Subject, call, pause, until_empty
+from lockfree import AtomicInt, Counter, Queue, Stack
 from reagents import BLOCK, Ref, attempt, computed, const, together
 from specs import EMPTY, CounterSpec, QueueAndStackSpec, QueueSpec, StackSpec, TwoWordsSpec, WordSpec
 
 # Few values, so that compare-and-set often finds what it expects, and ABA happens.
 few = st.integers(0, 2)
 amount = st.integers(-2, 3)
+
+
+def paused(x: Any) -> Any:
+    """Passes its input on, and lets other threads into the reaction it is part of."""
+    pause()
+    return x
 
 
 class StackSubject(Subject):
@@ -36,7 +42,7 @@ class StackSubject(Subject):
         self.push = stack.push
         self.pop_nowait = stack.pop_nowait
         self.snapshot = stack.snapshot
-        self.pop_nowait_composed = attempt(stack.pop, EMPTY)
+        self.pop_nowait_composed = attempt(stack.pop >> paused, EMPTY)
         self._stack = stack
 
     def push_composed(self, x: int) -> None:
@@ -66,7 +72,7 @@ class QueueSubject(Subject):
         self.put = queue.put
         self.get_nowait = queue.get_nowait
         self.empty = queue.empty
-        self.get_nowait_composed = attempt(queue.get, EMPTY)
+        self.get_nowait_composed = attempt(queue.get >> paused, EMPTY)
         self._queue = queue
 
     def put_composed(self, x: int) -> None:
@@ -148,11 +154,11 @@ class CounterSubject(Subject):
     def __init__(self) -> None:
         counter = Counter()
         self.add, self.value = counter.add, counter.value
-        self.value_composed = const(None) >> counter.value
+        self.value_composed = const(None) >> counter.value >> paused
         self._counter = counter
 
     def add_composed(self, n: int) -> None:
-        (const(n) >> self._counter.add)()
+        (const(n) >> self._counter.add >> paused)()
 
     def drain(self, run: Callable[..., Any]) -> None:
         run("value")
@@ -198,7 +204,7 @@ class TwoRefsSubject(Subject):
     def __init__(self) -> None:
         a, b = type(self).make(0), type(self).make(0)
         self.read_both = together(a.read, b.read)
-        self.read_both_composed = b.read * a.read >> (lambda pair: (pair[1], pair[0]))
+        self.read_both_composed = (b.read >> paused) * a.read >> (lambda pair: (pair[1], pair[0]))
         self.write_both = together(a.write, b.write)
         self.transfer = a.upd(take) >> b.upd(give)
         self.transfer_if_rich = attempt(a.upd(take_if_rich) >> b.upd(give) >> const(True), False)
@@ -231,6 +237,7 @@ class QueueAndStackSubject(Subject):
         call("get_then_push"),
         call("pop_then_put"),
         call("get_or_pop"),
+        call("get_or_pop_composed"),
         call("get_and_pop"),
         call("peek_both"),
     )
@@ -241,9 +248,11 @@ class QueueAndStackSubject(Subject):
         self.put, self.push = queue.put, stack.push
         self.get_nowait, self.pop_nowait = queue.get_nowait, stack.pop_nowait
         self.get_then_push = attempt(queue.get >> stack.push >> const(True), EMPTY)
-        self.pop_then_put = attempt(stack.pop >> queue.put >> const(True), EMPTY)
+        self.pop_then_put = attempt(stack.pop >> paused >> queue.put >> const(True), EMPTY)
         self.get_or_pop = attempt(queue.get + stack.pop, EMPTY)
-        self.get_and_pop = attempt(queue.get * stack.pop, EMPTY)
+        # Others come in after the left branch was found blocked and before the right one has looked.
+        self.get_or_pop_composed = attempt(queue.get + (paused >> stack.pop), EMPTY)
+        self.get_and_pop = attempt(queue.get * (stack.pop >> paused), EMPTY)
         self.peek_both = attempt(together(queue.peek, stack.peek), EMPTY)
 
     def drain(self, run: Callable[..., Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lockfree import AtomicInt, Queue, Stack
-from racing import STRESS, Background, Parked, in_small_stack, race, soon
+from racing import NESTING_DESTRUCTORS, STRESS, Background, Parked, in_small_stack, race, soon
 from reagents import Ref, attempt, choice, computed, const, guard, lift, post_commit, together
 
 
@@ -181,7 +181,7 @@ def test_a_long_chain_of_structures_is_freed_without_recursion() -> None:
         del chain
         soon(lambda: churn() or gc.collect() or gone() is None, "the end of the chain")
 
-    in_small_stack(build_and_drop, 512 * 1024)
+    in_small_stack(build_and_drop, (2048 if NESTING_DESTRUCTORS else 256) * 1024)
 
 
 def test_collecting_while_others_work() -> None:

@@ -23,7 +23,7 @@ def test_counts() -> None:
     assert counter.value() == 0
     assert counter.add() is None
     counter.add(5)
-    counter.add(n=-2)
+    counter.add(-2)
     assert counter.value() == 4
     assert Counter(10).value() == 10
     assert Counter(initial=-3).value() == -3

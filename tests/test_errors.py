@@ -25,12 +25,12 @@ from reagents import (
 )
 
 MISCOMPOSED: dict[str, tuple[Callable[[], Any], str]] = {
-    ">> number": (lambda: identity >> 5, "int"),
-    "number >>": (lambda: 5 >> identity, "int"),
-    "+ string": (lambda: identity + "text", "str"),
-    "string +": (lambda: "text" + identity, "str"),
+    ">> number": (lambda: identity >> 5, "5"),
+    "number >>": (lambda: 5 >> identity, "5"),
+    "+ string": (lambda: identity + "text", "'text'"),
+    "string +": (lambda: "text" + identity, "'text'"),
     "* none": (lambda: identity * None, "None"),
-    "number *": (lambda: 2 * identity, "int"),
+    "number *": (lambda: 2 * identity, "2"),
     "+ callable": (lambda: identity + len, "len"),
     "callable *": (lambda: len * identity, "len"),
     "choice": (lambda: choice(identity, 5), "int"),

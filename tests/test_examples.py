@@ -83,7 +83,9 @@ def docstrings() -> Iterator[tuple[str, str, types.ModuleType]]:
                 yield f"{module.__name__}.{name}", inspect.getdoc(thing) or "", module
             if inspect.isclass(thing):
                 for attribute in vars(thing):
-                    if not attribute.startswith("_"):
+                    # A field of a dataclass with slots is described by its class.
+                    is_field = inspect.ismemberdescriptor(inspect.getattr_static(thing, attribute))
+                    if not attribute.startswith("_") and not is_field:
                         text = inspect.getdoc(inspect.getattr_static(thing, attribute)) or ""
                         yield f"{module.__name__}.{name}.{attribute}", text, module
 

@@ -75,7 +75,7 @@ from reagents import Ref, stats
 queue, stack, ref = Queue(), Stack([1]), Ref(0)
 
 class AtTheEnd:
-    def __del__(self):
+    def __del__(self, stack=stack, ref=ref):
         stack.push(2)
         (stack.pop >> ref.write)()
 

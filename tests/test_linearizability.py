@@ -13,6 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 from concurrent_programs import FRESH, Program, Subject, call, check_programs, judge, run_repeatedly, until_empty
+from racing import STRESS
 from reagents import Ref
 from specs import CounterSpec, StackSpec, TwoWordsSpec
 from subjects import (
@@ -94,6 +95,17 @@ HARD: dict[str, tuple[type[Subject], Program]] = {
             ),
         ),
     ),
+    "the left branch becomes possible before the right one is taken": (
+        QueueAndStackSubject,
+        Program(
+            (),
+            (
+                (("get_or_pop_composed", ()), ("get_or_pop", ())),
+                (("put", (1,)), ("push", (2,))),
+                (("get_or_pop", ()), ("get_or_pop_composed", ())),
+            ),
+        ),
+    ),
     "a sum read while two threads add": (
         CounterSubject,
         Program(
@@ -111,8 +123,8 @@ HARD: dict[str, tuple[type[Subject], Program]] = {
 @pytest.mark.parametrize("what", HARD)
 def test_hard_programs(what: str) -> None:
     subject, program = HARD[what]
-    for _ in range(5):
-        assert (reason := judge(program, subject, 200)) is None, reason
+    for _ in range(5 * STRESS):
+        assert (reason := judge(program, subject, 300)) is None, reason
 
 
 # ---------------------------------------------------------------- negative controls

@@ -1,6 +1,6 @@
 """Ten thousand `>>`, `+` or `*`, nested to the left or to the right, are built, run, shown and freed in a small stack.
 
-The thread that does it has 256 KiB of C stack: one C frame a level would end the process.
+The thread that does it has a quarter MiB of C stack, or half a one: one C frame a level would end the process.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ try:
     execute = interpreters.exec
 except ImportError:
     import _xxsubinterpreters as interpreters
-    create = interpreters.create
+    # What 3.11 calls isolated may not start threads.
+    create = lambda: interpreters.create(isolated=sys.version_info >= (3, 12))
     execute = interpreters.run_string
 
 def run(script):

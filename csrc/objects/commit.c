@@ -6,51 +6,7 @@
  * the drops), and nodes that were unlinked are retired with what they still own.
  */
 #include "log.h"
-
-void rg_object_expired(rg_slot *s, void *o)
-{
-    (void)s;
-    Py_DECREF((PyObject *)o);
-}
-
-void rg_node_and_object_expired(rg_slot *s, void *p)
-{
-    PyObject *value = (PyObject *)(uintptr_t)((rg_node *)p)->value;
-    rg_node_expired(s, p); /* a holder looks at links only, never at the payload */
-    Py_DECREF(value);
-}
-
-void rg_decref_late(rg_slot *s, PyObject *o)
-{
-#ifdef RG_EXCLUSIVE
-    (void)s;
-    Py_DECREF(o);
-#else
-    if (o != Py_None) rg_retire(s, o, rg_object_expired);
-#endif
-}
-
-static void free_now(rg_slot *s, void *p)
-{
-    (void)s;
-    PyTypeObject *type = Py_TYPE((PyObject *)p);
-    PyObject_GC_Del(p);
-    Py_DECREF(type);
-}
-
-void rg_free_late(rg_state *st, PyObject *o)
-{
-#ifdef RG_EXCLUSIVE
-    (void)st;
-    free_now(NULL, o);
-#else
-    rg_slot *s = rg_here_quietly(st);
-    if (!s || !rg_reserve(s, 1)) return; /* out of memory: this block is not given back */
-    rg_pin(s);
-    rg_retire(s, o, free_now);
-    rg_unpin(s);
-#endif
-}
+#include "words.h"
 
 static void changed_hands(rx *r)
 {
@@ -76,12 +32,8 @@ static void changed_hands(rx *r)
         rx_drop(r, u.value);
         if (u.node) rg_node_expired(r->slot, u.node);
 #else
-        if (!u.node)
-            rg_decref_late(r->slot, u.value);
-        else if (u.value)
-            rg_retire(r->slot, u.node, rg_node_and_object_expired);
-        else
-            rg_retire_lazily(r->slot, u.node, rg_node_expired);
+        if (u.value) rg_decref_late(r->slot, u.value);
+        if (u.node) rg_retire_lazily(r->slot, u.node, rg_node_expired);
 #endif
     }
     r->unlinked.n = 0;
@@ -91,8 +43,14 @@ static void changed_hands(rx *r)
 static void wake_waiters(rx *r)
 {
     if (!rg_load(&r->st->domain->waiting)) return;
-    for (size_t i = 0; i < r->log.n; i++)
-        if (r->log.at[i].cur != r->log.at[i].old) rg_wake(r->slot, r->log.at[i].word);
+    for (size_t i = 0; i < r->log.n; i++) {
+        rx_entry *e = &r->log.at[i];
+        if (e->cur == e->old) continue;
+        /* Set to what it was, by value where values count: nobody is woken. Both are alive: the
+         * displaced one is retired or dropped only after this. */
+        if (e->kind == WORD_OBJECT && rg_same((PyObject *)(uintptr_t)e->old, (PyObject *)(uintptr_t)e->cur)) continue;
+        rg_wake(r->slot, e->word);
+    }
 }
 
 #define SMALL 16
@@ -102,28 +60,28 @@ rx_outcome rx_commit(rx *r)
     rg_cas_entry small[SMALL], *c = small;
     size_t n = r->log.n, writes = 0;
     for (size_t i = 0; i < n; i++) writes += r->log.at[i].cur != r->log.at[i].old;
-    if (n > 1 || writes) {
-        if (n > SMALL && !(c = PyMem_RawMalloc(n * sizeof *c))) {
+    if (!rg_reserve(r->slot, 2 * r->unlinked.n + writes) || !RX_ROOM(r->drops, n + r->unlinked.n)) {
+        if (!PyErr_Occurred()) PyErr_NoMemory();
+        return RX_ERROR;
+    }
+    while (n > 1 || writes) {
+        if (n > SMALL && c == small && !(c = PyMem_RawMalloc(n * sizeof *c))) {
             PyErr_NoMemory();
             return RX_ERROR;
         }
         for (size_t i = 0; i < n; i++) c[i] = (rg_cas_entry){ r->log.at[i].word, r->log.at[i].old, r->log.at[i].cur };
-        if (!rg_reserve(r->slot, r->unlinked.n + writes) || !RX_ROOM(r->drops, n + r->unlinked.n)) {
-            if (c != small) PyMem_RawFree(c);
-            if (!PyErr_Occurred()) PyErr_NoMemory();
-            return RX_ERROR;
-        }
         int k = rg_kcas(r->space, r->me, c, n);
+        if (k == RG_SUCCEEDED) break;
+        if (k == RG_FAILED && rx_equal_by_value(r)) continue;
         if (c != small) PyMem_RawFree(c);
         if (k == RG_FAILED) return RX_RETRY;
-        if (k < 0) {
-            PyErr_Format(PyExc_ValueError, "a reaction over %zu words does not fit: %s", n,
-                         r->space->can_grow ? "out of memory" : "a Segment's descriptors hold fewer");
-            return RX_ERROR;
-        }
+        PyErr_Format(PyExc_ValueError, "a reaction over %zu words does not fit: %s", n,
+                     r->space->can_grow ? "out of memory" : "a Segment's descriptors hold fewer");
+        return RX_ERROR;
     }
-    changed_hands(r);
+    if (c != small) PyMem_RawFree(c);
     wake_waiters(r);
+    changed_hands(r);
     return RX_DONE;
 }
 

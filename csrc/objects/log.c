@@ -1,5 +1,6 @@
 /* log.c - see log.h. */
 #include "log.h"
+#include "words.h"
 
 bool rx_grow(void *array, size_t size, void *first)
 {
@@ -212,7 +213,8 @@ bool rx_unlink(rx *r, rg_node *n, PyObject *value)
 
 /* ---- validating and holding ---------------------------------------------------------------- */
 
-static rg_cas_entry *entries_for_cas(rx *r, rg_cas_entry *small, size_t small_n, bool writes, size_t *n)
+/* The whole log as compares. */
+static rg_cas_entry *entries_for_cas(rx *r, rg_cas_entry *small, size_t small_n, size_t *n)
 {
     rg_cas_entry *c = small;
     if (r->log.n > small_n && !(c = PyMem_RawMalloc(r->log.n * sizeof *c))) {
@@ -222,7 +224,7 @@ static rg_cas_entry *entries_for_cas(rx *r, rg_cas_entry *small, size_t small_n,
     *n = 0;
     for (size_t i = 0; i < r->log.n; i++) {
         rx_entry *e = &r->log.at[i];
-        c[(*n)++] = (rg_cas_entry){ e->word, e->old, writes ? e->cur : e->old };
+        c[(*n)++] = (rg_cas_entry){ e->word, e->old, e->old };
     }
     return c;
 }
@@ -235,6 +237,28 @@ static rx_outcome outcome_of(int k)
     return RX_ERROR;
 }
 
+/* Some word does not hold the object that was read. Where it holds an equal one, of the types that
+ * are compared by value, that is as good: go on from there. False: something really changed. */
+bool rx_equal_by_value(rx *r)
+{
+    bool any = false;
+    for (size_t i = 0; i < r->log.n; i++) {
+        rx_entry *e = &r->log.at[i];
+        uint64_t now = rg_read(r->space, r->me, e->word);
+        if (now == e->old) continue;
+        PyObject *was = (PyObject *)(uintptr_t)e->old, *is = (PyObject *)(uintptr_t)now;
+        if (e->kind != WORD_OBJECT || !rg_same(was, is)) return false;
+        if (e->held) {
+            Py_INCREF(is);
+            rx_drop(r, was);
+        }
+        e->old = now;
+        if (!e->dirty) e->cur = now;
+        any = true;
+    }
+    return any;
+}
+
 #define SMALL 16
 
 rx_outcome rx_validate(rx *r)
@@ -242,11 +266,14 @@ rx_outcome rx_validate(rx *r)
     if (r->log.n == 0) return RX_DONE;
     rg_cas_entry small[SMALL];
     size_t n;
-    rg_cas_entry *c = entries_for_cas(r, small, SMALL, false, &n);
-    if (!c) return RX_ERROR;
-    int k = rg_validate(r->space, r->me, c, n);
-    if (k == RG_CONFLICT) k = rg_kcas(r->space, r->me, c, n);
-    if (c != small) PyMem_RawFree(c);
+    int k;
+    do {
+        rg_cas_entry *c = entries_for_cas(r, small, SMALL, &n);
+        if (!c) return RX_ERROR;
+        k = rg_validate(r->space, r->me, c, n);
+        if (k == RG_CONFLICT) k = rg_kcas(r->space, r->me, c, n);
+        if (c != small) PyMem_RawFree(c);
+    } while (k == RG_FAILED && rx_equal_by_value(r));
     if (k == RG_SUCCEEDED) r->validated = true;
     return outcome_of(k);
 }

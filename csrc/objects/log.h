@@ -122,6 +122,7 @@ bool rx_unlink(rx *, rg_node *, PyObject *value);
 
 /* Do all entries hold at one instant what was read? RX_DONE, RX_RETRY, RX_ERROR. Pinned. */
 rx_outcome rx_validate(rx *);
+bool rx_equal_by_value(rx *);
 void rx_hold_all(rx *);
 /* Before an error message is made, which may run user code (a repr): what follows is RX_ERROR. */
 static inline void rx_settle(rx *r)

@@ -312,7 +312,7 @@ static int queue_clear(PyObject *self)
     PyObject *v, *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback); /* of whoever let go of us */
     /* Whoever is called by a destructor may put more: the next look sees it. */
-    while ((v = get((QueueObject *)self))) Py_DECREF(v);
+    while ((v = get((QueueObject *)self))) rg_release(v);
     PyErr_Restore(type, value, traceback);
     return 0;
 }
@@ -321,7 +321,6 @@ static void queue_dealloc(PyObject *self)
 {
     QueueObject *q = (QueueObject *)self;
     PyObject_GC_UnTrack(self);
-    Py_TRASHCAN_BEGIN(self, queue_dealloc)
     if (q->weakrefs) PyObject_ClearWeakRefs(self);
     rg_node *dummy = rg_node_of(rg_load(&q->q.head));
     if (dummy) {
@@ -331,7 +330,6 @@ static void queue_dealloc(PyObject *self)
         if (s && rg_reserve(s, 1)) rg_retire_lazily(s, dummy, rg_node_expired);
     }
     rg_free_late(q->st, self);
-    Py_TRASHCAN_END
 }
 
 static PyMethodDef methods[] = {

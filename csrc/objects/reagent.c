@@ -1,8 +1,8 @@
 /* reagent.c - the Reagent type, the objects that stand for reagent methods, and composition.
  *
  * A reagent is an immutable tree of C structs; building one describes, running it is the engine's
- * (engine.c). Trees may be very deep: nothing here recurses over them but the trashcan-guarded
- * deallocation and repr, which stops at a depth.
+ * (engine.c). Trees may be very deep: nothing here recurses over them but repr, which stops at
+ * a depth.
  */
 #include "engine.h"
 
@@ -36,13 +36,11 @@ static void reagent_dealloc(PyObject *self)
     Reagent *r = (Reagent *)self;
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    Py_TRASHCAN_BEGIN(self, reagent_dealloc)
     if (r->weakrefs) PyObject_ClearWeakRefs(self);
-    Py_CLEAR(r->a);
-    Py_CLEAR(r->b);
+    rg_release(r->a);
+    rg_release(r->b);
     type->tp_free(self);
     Py_DECREF(type);
-    Py_TRASHCAN_END
 }
 
 PyObject *rg_refuse_pickle(PyObject *self, PyObject *Py_UNUSED(ignored))
@@ -172,9 +170,9 @@ static PyObject *compose(PyObject *a, PyObject *b, const rg_op *op)
     rg_state *st = state_of_either(a, b);
     PyObject *other = Py_IS_TYPE(a, st->reagent_type) ? b : a;
     if (!Py_IS_TYPE(other, st->reagent_type) && (op != &op_sequence || !PyCallable_Check(other))) {
-        PyErr_Format(PyExc_TypeError, "%R %s %R: the %s operand is neither a Reagent%s", a, op->name, b,
-                     other == a ? "left" : "right",
-                     op == &op_sequence ? " nor callable" : "; only >> lifts callables, here use lift(f)");
+        PyErr_Format(PyExc_TypeError, "%R %s %R: the %s operand, of type %.100s, is %s", a, op->name, b,
+                     other == a ? "left" : "right", Py_TYPE(other)->tp_name,
+                     op == &op_sequence ? "neither a Reagent nor callable" : "not a Reagent; only >> lifts callables, elsewhere use lift(f)");
         return NULL;
     }
     PyObject *l = rg_lifted(st, a), *r = l ? rg_lifted(st, b) : NULL;
@@ -373,14 +371,6 @@ static PyObject *reagent_repr(PyObject *self)
     return out;
 }
 
-static PyObject *reagent_doc(PyObject *self, void *Py_UNUSED(closure))
-{
-    Reagent *r = (Reagent *)self;
-    const char *d = r->op->doc ? strstr(r->op->doc, "--\n\n") : NULL;
-    return PyUnicode_FromString(d ? d + 4 : "One atomic step from an input to an output; see reagents.Reagent.");
-}
-
-static PyGetSetDef reagent_getset[] = { { "__doc__", reagent_doc, NULL, NULL, NULL }, { NULL } };
 static PyMemberDef reagent_members[] = {
     { "__vectorcalloffset__", Py_T_PYSSIZET, offsetof(Reagent, vectorcall), Py_READONLY, NULL },
     { "__weaklistoffset__", Py_T_PYSSIZET, offsetof(Reagent, weakrefs), Py_READONLY, NULL },
@@ -392,6 +382,11 @@ static PyMethodDef reagent_methods[] = {
     { NULL },
 };
 static PyType_Slot reagent_slots[] = {
+    { Py_tp_doc, "One atomic step from an input to an output (Turon, PLDI 2012): immutable, run as often as you like.\n\n"
+      "a >> b is b after a, a + b the first that can happen, a * b both on one input; a(x=None, *, timeout=None)\n"
+      "runs it, waiting as long as it blocks, and raises TimeoutError after timeout seconds, RuntimeError when\n"
+      "nothing could ever wake it. Lock-free but for the waiting.\n\n"
+      ">>> from reagents import Ref\n>>> a, b = Ref(1), Ref(0)\n>>> (a.swap >> b.write)(5)\n1\n>>> (a.read * b.read)()\n(5, 1)" },
     { Py_tp_dealloc, reagent_dealloc },
     { Py_tp_traverse, reagent_traverse },
     { Py_tp_call, PyVectorcall_Call },
@@ -399,7 +394,6 @@ static PyType_Slot reagent_slots[] = {
     { Py_nb_rshift, reagent_rshift },
     { Py_nb_add, reagent_add },
     { Py_nb_multiply, reagent_multiply },
-    { Py_tp_getset, reagent_getset },
     { Py_tp_members, reagent_members },
     { Py_tp_methods, reagent_methods },
     { 0, NULL },

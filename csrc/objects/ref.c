@@ -62,12 +62,10 @@ static void ref_dealloc(PyObject *self)
 {
     WordObject *w = (WordObject *)self;
     PyObject_GC_UnTrack(self);
-    Py_TRASHCAN_BEGIN(self, ref_dealloc)
     if (w->weakrefs) PyObject_ClearWeakRefs(self);
     rg_state *st = w->st;
-    if (w->kind == WORD_OBJECT) Py_DECREF(object_in(w));
+    if (w->kind == WORD_OBJECT) rg_release(object_in(w));
     rg_free_late(st, self);
-    Py_TRASHCAN_END
 }
 
 static PyObject *load_object(WordObject *w, rg_slot *s)
@@ -84,6 +82,12 @@ static PyObject *ref_get(PyObject *self, PyObject *Py_UNUSED(ignored))
     PyObject *v = Py_NewRef(load_object(w, s));
     rg_unpin(s);
     return v;
+}
+
+/* A word set to what it was, by value where values count, wakes nobody. */
+static void changed(rg_slot *s, WordObject *w, PyObject *old, PyObject *new_)
+{
+    if (__builtin_expect(rg_load(&s->domain->waiting) != 0, 0) && !rg_same(old, new_)) rg_wake(s, w->at);
 }
 
 /* Unpins. The word gave up `old`. */
@@ -120,7 +124,7 @@ static PyObject *ref_set(PyObject *self, PyObject *v)
     for (;;) {
         PyObject *old = load_object(w, s);
         if (rg_cas_once(sp, s->index, w->at, (uint64_t)(uintptr_t)old, (uint64_t)(uintptr_t)v)) {
-            if (old != v) rg_wake(s, w->at);
+            changed(s, w, old, v);
             displaced(s, old);
             Py_RETURN_NONE;
         }
@@ -132,7 +136,7 @@ static PyObject *ref_set(PyObject *self, PyObject *v)
 static bool try_replace(WordObject *w, rg_slot *s, PyObject *old, PyObject *new_)
 {
     if (!rg_cas_once(&w->st->domain->space, s->index, w->at, (uint64_t)(uintptr_t)old, (uint64_t)(uintptr_t)new_)) return false;
-    if (old != new_) rg_wake(s, w->at);
+    changed(s, w, old, new_);
     displaced(s, old);
     return true;
 }

@@ -262,7 +262,7 @@ static int stack_clear(PyObject *self)
     PyObject *v, *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback); /* of whoever let go of us */
     /* Whoever is called by a destructor may put more: the next look sees it. */
-    while ((v = pop((StackObject *)self))) Py_DECREF(v);
+    while ((v = pop((StackObject *)self))) rg_release(v);
     PyErr_Restore(type, value, traceback);
     return 0;
 }
@@ -271,11 +271,9 @@ static void stack_dealloc(PyObject *self)
 {
     StackObject *s = (StackObject *)self;
     PyObject_GC_UnTrack(self);
-    Py_TRASHCAN_BEGIN(self, stack_dealloc)
     if (s->weakrefs) PyObject_ClearWeakRefs(self);
     stack_clear(self);
     rg_free_late(s->st, self);
-    Py_TRASHCAN_END
 }
 
 static PyMethodDef methods[] = {

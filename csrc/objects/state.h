@@ -108,8 +108,10 @@ extern struct PyModuleDef rg_module;
 void rg_free_late(rg_state *, PyObject *);
 /* Drop a reference that a word gave up. Not pinned; room reserved. */
 void rg_decref_late(rg_slot *, PyObject *);
-void rg_object_expired(rg_slot *, void *);
-void rg_node_and_object_expired(rg_slot *, void *);
+
+/* Drop a reference out of a tp_dealloc or tp_clear, however deep below it the chain goes. NULL is
+ * ignored. */
+void rg_release(PyObject *);
 
 PyObject *rg_refuse_pickle(PyObject *self, PyObject *unused);
 

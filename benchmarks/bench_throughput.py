@@ -1,0 +1,82 @@
+"""Nanoseconds an operation, of all threads together: the inverse of the rate, so that a regression goes up.
+
+The parameter `who` puts the peers beside us; the other one is the number of threads, started behind a barrier.
+"""
+
+from __future__ import annotations
+
+import statistics
+
+import harness
+from cases import GROUPS
+
+SECONDS = 0.1
+REPETITIONS = 5
+THREADS = [1, 2, 4]
+
+
+class _Throughput:
+    param_names = ("who", "threads")
+    unit = "ns/operation"
+    group: str
+
+    def __init_subclass__(cls, group: str) -> None:
+        cls.group = group
+        cls.params = ([case.name for case in GROUPS[group].cases], THREADS)
+
+    def setup(self, who: str, threads: int) -> None:
+        if not harness.available(GROUPS[self.group].case(who)):
+            raise NotImplementedError  # asv's word for "does not apply here"
+        harness.rate(GROUPS[self.group].case(who), threads, 0.02)
+
+    def track_ns_per_operation(self, who: str, threads: int) -> float:
+        case = GROUPS[self.group].case(who)
+        return round(statistics.median(1e9 / harness.rate(case, threads, SECONDS) for _ in range(REPETITIONS)), 1)
+
+
+class Stack(_Throughput, group="stack"):
+    pass
+
+
+class StackLookedUp(_Throughput, group="stack-attribute"):
+    pass
+
+
+class Queue(_Throughput, group="queue"):
+    pass
+
+
+class QueueLookedUp(_Throughput, group="queue-attribute"):
+    pass
+
+
+class RefGet(_Throughput, group="ref-get"):
+    pass
+
+
+class RefCompareAndSet(_Throughput, group="ref-cas"):
+    pass
+
+
+class AtomicInt(_Throughput, group="atomic-int"):
+    pass
+
+
+class Counter(_Throughput, group="counter"):
+    pass
+
+
+class Move(_Throughput, group="move"):
+    pass
+
+
+class QueueMove(_Throughput, group="queue-move"):
+    pass
+
+
+class Transfer(_Throughput, group="transfer"):
+    pass
+
+
+class TransferAdd(_Throughput, group="transfer-add"):
+    pass

@@ -1,0 +1,91 @@
+/* life.c - how references and objects are given up.
+ *
+ * Late: without the GIL, another thread may be between loading a pointer from a word and taking a
+ * reference, so what a word gave up is dropped after a grace period, and so is the memory of the
+ * objects that words live in.
+ *
+ * Flat: a structure may hold a structure that holds a structure ..., a hundred thousand deep.
+ * Deallocation goes into such a chain a few levels and puts the rest on a list of the thread, which
+ * the outermost level empties. (CPython's trashcan does the same from ten thousand levels on, which
+ * a small stack does not survive.)
+ */
+#include "state.h"
+
+#ifndef RG_EXCLUSIVE
+static void object_expired(rg_slot *s, void *o)
+{
+    (void)s;
+    Py_DECREF((PyObject *)o);
+}
+#endif
+
+void rg_decref_late(rg_slot *s, PyObject *o)
+{
+#ifdef RG_EXCLUSIVE
+    (void)s;
+    Py_DECREF(o);
+#else
+    if (o != Py_None) rg_retire(s, o, object_expired);
+#endif
+}
+
+static void free_now(rg_slot *s, void *p)
+{
+    (void)s;
+    PyTypeObject *type = Py_TYPE((PyObject *)p);
+    PyObject_GC_Del(p);
+    Py_DECREF(type);
+}
+
+void rg_free_late(rg_state *st, PyObject *o)
+{
+#ifdef RG_EXCLUSIVE
+    (void)st;
+    free_now(NULL, o);
+#else
+    rg_slot *s = rg_here_quietly(st);
+    if (!s || !rg_reserve(s, 1)) return; /* out of memory: this block is not given back */
+    rg_pin(s);
+    rg_retire(s, o, free_now);
+    rg_unpin(s);
+#endif
+}
+
+/* ---- flat deallocation ----------------------------------------------------------------------- */
+
+#define NESTED_MOST 32 /* levels; each is a few hundred bytes of stack */
+
+static _Thread_local struct {
+    unsigned depth;
+    size_t n, cap;
+    PyObject **at;
+} nested __attribute__((tls_model("initial-exec")));
+
+static bool put_off(PyObject *o)
+{
+    if (nested.n == nested.cap) {
+        size_t cap = nested.cap ? 2 * nested.cap : 256;
+        PyObject **at = PyMem_RawRealloc(nested.at, cap * sizeof *at);
+        if (!at) return false; /* then deeper it goes */
+        nested.at = at;
+        nested.cap = cap;
+    }
+    nested.at[nested.n++] = o;
+    return true;
+}
+
+void rg_release(PyObject *o)
+{
+    if (!o || (nested.depth >= NESTED_MOST && put_off(o))) return;
+    nested.depth++;
+    Py_DECREF(o);
+    while (nested.depth == 1 && nested.n) {
+        PyObject *next = nested.at[--nested.n];
+        Py_DECREF(next);
+    }
+    if (--nested.depth == 0 && nested.at) {
+        PyMem_RawFree(nested.at);
+        nested.at = NULL;
+        nested.cap = 0;
+    }
+}

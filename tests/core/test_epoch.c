@@ -1,0 +1,248 @@
+/* Reclamation: nothing that a pinned thread can look at is reclaimed, and all that was retired is,
+ * once; whatever threads come and go. */
+#include "harness.h"
+
+#define LIVE 0x600d600dU
+#define DEAD 0xdeadU
+
+typedef struct thing {
+    rg_word state; /* stays readable, for the check */
+    uint64_t plain; /* for ThreadSanitizer: a free that is not after the last look is a race */
+    struct thing *next;
+} thing;
+
+static rg_word shelf[4];
+static _Atomic uint64_t made, retired, reclaimed;
+
+/* What is reclaimed is not given back during the test: so a late look sees DEAD, not a new thing.
+ * Under AddressSanitizer it is given back at once, and a late look is its report. */
+static _Atomic(thing *) grave;
+
+static void bury(rg_slot *s, void *p)
+{
+    thing *t = p;
+    (void)s;
+    CHECK(rg_load(&t->state) == LIVE, "reclaimed twice");
+    rg_store(&t->state, DEAD);
+    t->plain = DEAD;
+    atomic_fetch_add(&reclaimed, 1);
+#ifdef __SANITIZE_ADDRESS__
+    free(t);
+#else
+    t->next = atomic_load(&grave);
+    while (!atomic_compare_exchange_weak(&grave, &t->next, t)) {}
+#endif
+}
+
+static thing *thing_new(void)
+{
+    thing *t = malloc(sizeof *t);
+    rg_store(&t->state, LIVE);
+    t->plain = LIVE;
+    atomic_fetch_add(&made, 1);
+    return t;
+}
+
+static void empty_grave(void)
+{
+    for (thing *t = atomic_exchange(&grave, NULL), *next; t; t = next) {
+        next = t->next;
+        free(t);
+    }
+}
+
+static void replace(rg_slot *s, rg_word *at, thing *new_)
+{
+    CHECK(rg_reserve(s, 1), "memory");
+    rg_pin(s);
+    uint64_t old;
+    do old = rg_read(SPACE, s->index, at);
+    while (!rg_cas1(SPACE, s->index, at, old, (uint64_t)(uintptr_t)new_));
+    if (old) {
+        atomic_fetch_add(&retired, 1);
+        rg_retire(s, (void *)(uintptr_t)old, bury);
+    }
+    rg_unpin(s);
+}
+
+static void writer(worker *w)
+{
+    for (rg_slot *s = here(); running(); w->count[0]++) replace(s, &shelf[random_of(w) % 4], thing_new());
+}
+
+static void look(rg_slot *s, rg_word *at, unsigned times)
+{
+    rg_pin(s);
+    thing *t = (thing *)(uintptr_t)rg_read(SPACE, s->index, at);
+    for (unsigned i = 0; t && i < times; i++) {
+        CHECK(rg_load(&t->state) == LIVE && t->plain == LIVE, "reclaimed while it was looked at");
+        if (i % 8 == 7) sched_yield();
+    }
+    rg_unpin(s);
+}
+
+static void reader(worker *w)
+{
+    for (rg_slot *s = here(); running(); w->count[0]++) look(s, &shelf[w->count[0] % 4], (unsigned)(random_of(w) % 64));
+}
+
+static void all_is_reclaimed(void)
+{
+    for (unsigned i = 0; i < 4; i++) replace(here(), &shelf[i], NULL);
+    rg_flush(here());
+    CHECK(retired == made && reclaimed == retired, "%llu made, %llu retired, %llu reclaimed", (unsigned long long)made,
+          (unsigned long long)retired, (unsigned long long)reclaimed);
+    CHECK(rg_load(&dom->active) == 1, "%llu slots in use", (unsigned long long)rg_load(&dom->active));
+    empty_grave();
+}
+
+static void readers_are_safe(void)
+{
+    worker w[4] = { 0 };
+    void (*f[])(worker *) = { writer, reader, writer, reader };
+    workers_run(w, 4, f, 4);
+    CHECK(w[0].count[0] && w[1].count[0] && reclaimed > 0, "nothing happened");
+    all_is_reclaimed();
+}
+
+/* ---- step by step, with slots of no thread ------------------------------------------------------ */
+
+static void pinned_holds_back(void)
+{
+    rg_slot *me = here(), *other = rg_slot_claim(dom), *third = rg_slot_claim(dom);
+    replace(me, &shelf[0], thing_new());
+    rg_pin(other);
+    rg_pin(other); /* nests */
+    rg_unpin(other);
+    thing *t = (thing *)(uintptr_t)rg_read(SPACE, other->index, &shelf[0]);
+    replace(me, &shelf[0], thing_new());
+    for (unsigned i = 0; i < 10; i++) rg_flush(me);
+    CHECK(rg_load(&t->state) == LIVE, "reclaimed under a pin");
+    rg_pin(third);
+    rg_unpin(other);
+    uint64_t e = rg_load(&dom->epoch);
+    for (unsigned i = 0; i < 10; i++) rg_flush(me);
+    CHECK(rg_load(&dom->epoch) <= e + 1, "the epoch left a pinned slot behind");
+    rg_unpin(third);
+    rg_flush(me);
+    CHECK(reclaimed == 1, "kept without a pin");
+    /* Two slots that never pin keep nobody waiting; nothing is reclaimed at once, though. */
+    replace(me, &shelf[0], NULL);
+    CHECK(reclaimed == 1, "reclaimed at once, although others are there");
+    rg_flush(me);
+    CHECK(reclaimed == 2, "kept without a pin");
+    empty_grave();
+}
+
+static void alone_is_prompt(void)
+{
+    rg_slot *me = here();
+    for (unsigned i = 0; i < 1000; i++) {
+        replace(me, &shelf[0], thing_new());
+        CHECK(reclaimed == i, "alone, an unpin reclaims");
+    }
+    rg_pin(me);
+    uint64_t before = reclaimed;
+    replace(me, &shelf[0], thing_new());
+    CHECK(reclaimed == before, "reclaimed while pinned");
+    rg_unpin(me);
+    CHECK(reclaimed == before + 1, "alone, the last unpin reclaims");
+    all_is_reclaimed();
+}
+
+/* ---- a callback that retires more ------------------------------------------------------------------ */
+
+static unsigned chain_left = 1000;
+
+static void chain(rg_slot *s, void *p)
+{
+    bury(s, p);
+    if (chain_left-- == 0) return;
+    CHECK(rg_reserve(s, 1), "memory");
+    rg_pin(s);
+    atomic_fetch_add(&retired, 1);
+    rg_retire(s, thing_new(), chain);
+    rg_unpin(s);
+}
+
+static void callbacks_retire(void)
+{
+    rg_slot *me = here();
+    CHECK(rg_reserve(me, 1), "memory");
+    rg_pin(me);
+    atomic_fetch_add(&retired, 1);
+    rg_retire(me, thing_new(), chain);
+    rg_unpin(me);
+    all_is_reclaimed();
+}
+
+/* ---- holds: a node that is read across a grace period ---------------------------------------------- */
+
+static rg_word node_at;
+static _Atomic uint64_t expired;
+
+static void node_expired(rg_slot *s, void *n)
+{
+    atomic_fetch_add(&expired, 1);
+    rg_node_expired(s, n);
+}
+
+static void replace_node(rg_slot *s, uint64_t value)
+{
+    rg_node *n = rg_node_new(s, value);
+    n->value = value;
+    rg_node_place(n, value);
+    CHECK(rg_reserve(s, 1), "memory");
+    rg_pin(s);
+    uint64_t old;
+    do old = rg_read(SPACE, s->index, &node_at);
+    while (!rg_cas1(SPACE, s->index, &node_at, old, rg_node_word(n)));
+    if (old) rg_retire(s, rg_node_of(old), node_expired);
+    rg_unpin(s);
+}
+
+static void node_writer(worker *w)
+{
+    for (rg_slot *s = here(); running();) replace_node(s, ++w->count[0]);
+}
+
+static void node_holder(worker *w)
+{
+    for (rg_slot *s = here(); running(); w->count[0]++) {
+        rg_pin(s);
+        rg_node *n = rg_node_of(rg_read(SPACE, s->index, &node_at));
+        rg_node_hold(n);
+        uint64_t value = n->value;
+        rg_unpin(s);
+        CHECK(rg_node_position(n) == value, "torn");
+        if (w->count[0] % 16 == 0) nap(0.0005);
+        CHECK(n->value == value && rg_node_position(n) == value, "freed while it was held");
+        rg_node_release(s, n);
+    }
+}
+
+static void holds(void)
+{
+    worker w[4] = { 0 };
+    void (*f[])(worker *) = { node_writer, node_holder, node_holder, node_writer };
+    replace_node(here(), 1);
+    workers_run(w, 4, f, 4);
+    CHECK(w[1].count[0] && expired > 0, "nothing happened");
+    rg_slot *s = here();
+    rg_flush(s);
+    size_t free_before = s->free_count;
+    rg_node *n = rg_node_of(rg_load(&node_at));
+    rg_node_hold(n);
+    rg_node_hold(n);
+    CHECK(rg_reserve(s, 1), "memory");
+    rg_retire(s, n, node_expired);
+    rg_flush(s);
+    rg_node_release(s, n);
+    CHECK(s->free_count == free_before, "freed with a holder");
+    rg_node_release(s, n);
+    CHECK(s->free_count == free_before + (free_before < RG_NODE_CACHE), "the last holder frees");
+    rg_free_node_cache(s);
+}
+
+TESTS({ "readers_are_safe", readers_are_safe }, { "pinned_holds_back", pinned_holds_back },
+      { "alone_is_prompt", alone_is_prompt }, { "callbacks_retire", callbacks_retire }, { "holds", holds })

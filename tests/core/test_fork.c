@@ -1,0 +1,171 @@
+/* A child of a threaded process goes on at once, on the very words that others were changing. */
+#include "harness.h"
+
+#define WORDS 6
+#define FORKS 60
+
+static rg_word words[WORDS], waited_for;
+static rg_stack stack;
+
+static void free_it(rg_slot *s, void *p)
+{
+    (void)s;
+    free(p);
+}
+
+static bool add_to_all(rg_slot *s, unsigned first, unsigned n)
+{
+    rg_cas_entry e[WORDS];
+    for (unsigned i = 0; i < n; i++) {
+        rg_word *at = &words[(first + i) % WORDS];
+        uint64_t v = rg_read(SPACE, s->index, at);
+        e[i] = (rg_cas_entry){ at, v, i % 2 ? v - 1 : v + 1 };
+    }
+    return rg_kcas(SPACE, s->index, e, n) == RG_SUCCEEDED;
+}
+
+static void load(worker *w)
+{
+    rg_slot *s = here();
+    while (running()) {
+        w->count[0] += add_to_all(s, (unsigned)(random_of(w) % WORDS), random_of(w) % 2 ? 2 : 6);
+        CHECK(rg_reserve(s, 2), "memory");
+        rg_node *n = rg_node_new(s, 7);
+        rg_pin(s);
+        rg_stack_push(s, &stack, n);
+        n = rg_stack_pop(s, &stack);
+        if (n) rg_retire(s, n, rg_node_expired);
+        rg_retire(s, malloc(8), free_it);
+        rg_unpin(s);
+    }
+}
+
+static void *lives_briefly(void *p)
+{
+    (void)p;
+    rg_slot *s = here();
+    if (rg_reserve(s, 1)) rg_retire(s, malloc(8), free_it);
+    return NULL;
+}
+
+/* Threads that begin and end, so that a fork finds some half begun. */
+static void churn(worker *w)
+{
+    pthread_t t[3];
+    for (; running(); w->count[0]++) {
+        for (unsigned i = 0; i < 3; i++) CHECK(pthread_create(&t[i], NULL, lives_briefly, NULL) == 0, "pthread_create");
+        for (unsigned i = 0; i < 3; i++) pthread_join(t[i], NULL);
+    }
+}
+
+static void registered_for_ever(worker *w)
+{
+    rg_slot *s = here();
+    rg_waiter *x = calloc(1, sizeof *x + sizeof x->recs[0]);
+    x->n = 1;
+    x->recs[0].word = &waited_for;
+    rg_store(&x->linked, 1);
+    x->arg = x;
+    w->arg = x;
+    if (rg_reserve(s, 1)) rg_wait_register(s, x);
+    while (running()) nap(0.001);
+}
+
+/* ---- in the child -------------------------------------------------------------------------------- */
+
+static void child_load(worker *w)
+{
+    rg_slot *s = here();
+    for (w->count[0] = 0; w->count[0] < 200;) w->count[0] += add_to_all(s, w->id, 6);
+}
+
+static void child(rg_slot *mine, bool had_slot)
+{
+    alarm(HANG_SECONDS / 2);
+    uint64_t sum, total = 0;
+    CHECK(rg_clock_read(SPACE, &sum), "a clock was left odd");
+    for (unsigned i = 0; i < WORDS; i++) {
+        uint64_t v = rg_load(&words[i]);
+        CHECK(!rg_is_ref(v), "word %u holds a reference of a thread that is gone", i);
+        total += v;
+    }
+    CHECK(total == 0, "torn: %lld", (long long)total);
+    CHECK(rg_load(&dom->active) == had_slot, "%lld slots in use by %d threads", (long long)rg_load(&dom->active), had_slot);
+    for (unsigned i = 0; i < rg_load(&dom->high); i++) {
+        rg_slot *o = (rg_slot *)rg_desc_at(SPACE, i);
+        CHECK(!rg_load(&o->desc.owner) == !(had_slot && o == mine), "slot %u", i);
+        CHECK(o == mine || !rg_load(&o->epoch), "slot %u is pinned for ever", i);
+    }
+    CHECK(rg_load(&dom->waiting) == 0 && rg_wait_count(dom) == 0, "somebody waits who is gone");
+    rg_slot *s = here();
+    CHECK(!had_slot || s == mine, "the slot of the thread that forked");
+    for (unsigned i = 0; i < 50; i++) CHECK(add_to_all(s, i, 6), "alone, a k-CAS succeeds");
+    for (unsigned i = 0; i < 300; i++) {
+        CHECK(rg_reserve(s, 1), "memory");
+        rg_pin(s);
+        rg_stack_push(s, &stack, rg_node_new(s, 7));
+        rg_node *n = rg_stack_pop(s, &stack);
+        if (n) rg_retire(s, n, rg_node_expired);
+        rg_unpin(s);
+    }
+    rg_wake(s, &waited_for);
+    CHECK(s->ring.head == s->ring.tail, "alone, all is reclaimed");
+#ifndef __SANITIZE_THREAD__ /* which knows no new threads in the child of a threaded process */
+    worker w[3] = { 0 };
+    void (*f[])(worker *) = { child_load };
+    workers_start(w, 3, f, 1);
+    workers_join(w, 3);
+    total = 0;
+    for (unsigned i = 0; i < WORDS; i++) total += rg_load(&words[i]);
+    CHECK(total == 0, "torn by the child's threads");
+#endif
+    _exit(0);
+}
+
+static void fork_under(void (**f)(worker *), unsigned n, bool with_slot)
+{
+    worker w[4] = { 0 };
+    rg_slot *mine = with_slot ? here() : NULL;
+    workers_start(w, n, f, n);
+    nap(0.002);
+    for (unsigned i = 0; i < FORKS; i++) {
+        if (mine) add_to_all(mine, i, 2);
+        pid_t pid = fork();
+        if (pid == 0) child(mine, with_slot);
+        CHECK(pid > 0, "fork");
+        int status;
+        waitpid(pid, &status, 0);
+        CHECK(status == 0, "child %u ended with %d", i, status);
+    }
+    atomic_store(&stopped, true);
+    workers_join(w, n);
+    uint64_t total = 0;
+    for (unsigned i = 0; i < WORDS; i++) total += rg_load(&words[i]);
+    CHECK(total == 0, "the parent's words");
+    for (unsigned i = 0; i < n; i++) free(w[i].arg);
+    for (rg_node *x = rg_node_of(rg_load(&stack.head)), *next; x; x = next) {
+        next = rg_node_of(rg_load(&x->next));
+        free(x);
+    }
+    rg_flush(here());
+}
+
+static void amid_kcas(void)
+{
+    void (*f[])(worker *) = { load, load, registered_for_ever };
+    fork_under(f, 3, true);
+}
+
+static void by_a_stranger(void)
+{
+    void (*f[])(worker *) = { load, load };
+    fork_under(f, 2, false);
+}
+
+static void amid_births_and_deaths(void)
+{
+    void (*f[])(worker *) = { load, churn, churn };
+    fork_under(f, 3, true);
+}
+
+TESTS({ "amid_kcas", amid_kcas }, { "by_a_stranger", by_a_stranger }, { "amid_births_and_deaths", amid_births_and_deaths })
