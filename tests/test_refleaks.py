@@ -189,15 +189,16 @@ def blocks_in_use() -> int:
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_repetition_does_not_grow(scenario: Callable[[Token], None]) -> None:
-    """A leak of one block a repetition would show as hundreds; caches may grow by a few."""
+    """A leak of one block a repetition would show as hundreds in each round; pools fill up once."""
     repetitions = 20 if scenario is threads else 400
-    for _ in range(repetitions // 4):
-        scenario(Token())
     total = getattr(sys, "gettotalrefcount", blocks_in_use)
-    settle()
-    before = blocks_in_use(), total()
-    for _ in range(repetitions):
-        scenario(Token())
-    after = blocks_in_use(), total()
-    growth = [late - early for early, late in zip(before, after, strict=True)]
-    assert max(growth) < max(repetitions // 4, 60), growth
+    rounds = []
+    for _ in range(5):
+        before = blocks_in_use(), total()
+        for _ in range(repetitions):
+            scenario(Token())
+        after = blocks_in_use(), total()
+        rounds.append(max(late - early for early, late in zip(before, after, strict=True)))
+        if rounds[-1] < max(repetitions // 4, 60):
+            return
+    raise AssertionError(f"grows by {rounds} in {repetitions} repetitions each")

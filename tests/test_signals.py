@@ -42,6 +42,7 @@ def test_signal_handlers(alarms: Any) -> None:
 
     alarms(handler)
     soon(lambda: world.act("from below") or handled.get() > 30, "thirty signals")
+    signal.setitimer(signal.ITIMER_REAL, 0)
     world.check()
 
 

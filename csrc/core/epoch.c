@@ -146,7 +146,16 @@ bool rg_reserve_slow(rg_slot *s, size_t k)
 
 /* ---- slots -------------------------------------------------------------------------------- */
 
-static pthread_key_t thread_key; /* value: this thread's slots, linked by next_of_thread */
+/* That a thread has a slot. Not kept in the slot itself: a domain that is closed gives all its slots
+ * away, also those of threads that live on. */
+typedef struct rg_lease {
+    struct rg_lease *next;
+    rg_domain *domain;
+    rg_slot *slot;
+    uint64_t generation;
+} rg_lease;
+
+static pthread_key_t thread_key; /* value: this thread's leases */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER; /* opening and closing domains only */
 static rg_domain *all_domains[1024];
@@ -164,14 +173,17 @@ static void slot_release(rg_slot *s)
     rg_store(&s->desc.owner, 0);
 }
 
+static bool lease_holds(const rg_lease *l) { return rg_load(&l->domain->generation) == l->generation; }
+
 static void thread_ended(void *list)
 {
-    rg_slot *s = list, *next;
-    for (; s; s = next) {
-        next = s->next_of_thread;
-        if (rg_load(&s->domain->generation) == s->generation) slot_release(s);
+    rg_lease *l = list, *next;
+    for (; l; l = next) {
+        next = l->next;
+        if (lease_holds(l)) slot_release(l->slot);
+        rg_free(l);
     }
-    rg_tls = (rg_slot_cache){ NULL, NULL };
+    rg_tls = (rg_slot_cache){ NULL, NULL, 0 };
 }
 
 static void after_fork(void) { rg_domains_after_fork(); }
@@ -200,7 +212,6 @@ rg_slot *rg_slot_claim(rg_domain *d)
         s->pins = 0;
         s->reclaiming = s->detached = false;
         s->due = RG_DUE;
-        s->generation = rg_load(&d->generation);
         for (uint64_t h = rg_load(&d->high); h <= i && !rg_cas(&d->high, h, i + 1); h = rg_load(&d->high)) {}
         rg_fetch_add(&d->active, 1);
         return s;
@@ -208,22 +219,46 @@ rg_slot *rg_slot_claim(rg_domain *d)
     return NULL;
 }
 
-rg_slot *rg_slot_slow(rg_domain *d)
+/* This thread's lease of a slot of the domain; leases that have run out are dropped on the way. */
+static rg_lease *lease_of(rg_lease **list, rg_domain *d)
 {
-    rg_slot *list = pthread_getspecific(thread_key), *s = list;
-    uint64_t gen = rg_load(&d->generation);
-    while (s && !(s->domain == d && s->generation == gen)) s = s->next_of_thread;
-    if (!s) {
-        s = rg_slot_claim(d);
-        if (!s) return NULL;
-        s->next_of_thread = list;
-        if (pthread_setspecific(thread_key, s) != 0) {
-            slot_release(s);
-            return NULL;
+    while (*list) {
+        rg_lease *l = *list;
+        if (!lease_holds(l)) {
+            *list = l->next;
+            rg_free(l);
+        } else if (l->domain == d) {
+            return l;
+        } else {
+            list = &l->next;
         }
     }
-    rg_tls = (rg_slot_cache){ d, s };
-    return s;
+    return NULL;
+}
+
+rg_slot *rg_slot_slow(rg_domain *d)
+{
+    rg_lease *list = pthread_getspecific(thread_key), *l = lease_of(&list, d);
+    if (!l) {
+        l = rg_alloc(sizeof *l);
+        rg_slot *s = l ? rg_slot_claim(d) : NULL;
+        if (s) {
+            *l = (rg_lease){ list, d, s, rg_load(&d->generation) };
+            list = l;
+        } else {
+            rg_free(l);
+            l = NULL;
+        }
+    }
+    if (pthread_setspecific(thread_key, list) != 0 && l) {
+        /* Only the first value of a key can fail, so there is this lease alone. */
+        slot_release(l->slot);
+        rg_free(l);
+        l = NULL;
+    }
+    if (!l) return NULL;
+    rg_tls = (rg_slot_cache){ d, l->slot, l->generation };
+    return l->slot;
 }
 
 /* ---- domains ------------------------------------------------------------------------------ */
@@ -270,11 +305,11 @@ void rg_domain_close(rg_domain *d)
         rg_slot *o = (rg_slot *)rg_desc_at(&d->space, i);
         rg_free_node_cache(o);
         o->pins = 0;
+        o->detached = false;
         rg_store(&o->epoch, 0);
         rg_store(&o->desc.owner, 0);
     }
     rg_store(&d->active, 0);
-    if (rg_tls.domain == d) rg_tls = (rg_slot_cache){ NULL, NULL };
     pthread_mutex_lock(&pool_lock);
     d->next_pooled = pool;
     pool = d;
@@ -286,16 +321,24 @@ void rg_domains_after_fork(void)
     /* Only this thread lives. The pool's lock may have been held by another one: make it anew. */
     pthread_mutex_init(&pool_lock, NULL);
     if (rg_asymmetric) rg_asymmetric = membarrier_register();
-    rg_slot *list = pthread_getspecific(thread_key);
+    rg_lease *list = pthread_getspecific(thread_key);
     for (unsigned k = 0; k < n_domains; k++) {
         rg_domain *d = all_domains[k];
-        rg_slot *mine = list;
-        while (mine && !(mine->domain == d && mine->generation == rg_load(&d->generation))) mine = mine->next_of_thread;
+        rg_lease *l = list;
+        while (l && !(l->domain == d && lease_holds(l))) l = l->next;
+        rg_slot *mine = l ? l->slot : NULL;
         rg_buckets_reset(d);
-        unsigned high = (unsigned)rg_load(&d->high);
-        for (unsigned i = 0; i < high; i++) {
+        /* Beyond `high` too, and `active` counted anew: the fork may have found a thread between
+         * taking a slot and counting itself, or between counting itself out and giving it back. */
+        uint64_t active = 0;
+        for (unsigned i = 0; i < RG_MAX_SLOTS && rg_load(&d->blocks[i >> RG_BLOCK_SHIFT]); i++) {
             rg_slot *o = (rg_slot *)rg_desc_at(&d->space, i);
-            if (o == mine || o->detached || !rg_load(&o->desc.owner)) continue;
+            if (!rg_load(&o->desc.owner)) continue;
+            if (o == mine || o->detached) {
+                active++;
+                continue;
+            }
+            o->domain = d;
             /* Finishing the operation of a lost thread needs a slot for clock and statistics only;
              * where this thread has none the lost one serves. */
             rg_desc_abandon(&d->space, mine ? mine->index : i, i);
@@ -306,5 +349,6 @@ void rg_domains_after_fork(void)
             o->reclaiming = false;
             slot_release(o);
         }
+        rg_store(&d->active, active);
     }
 }

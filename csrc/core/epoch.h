@@ -50,8 +50,6 @@ typedef struct rg_slot {
     struct rg_node *free_nodes; /* node.h */
     size_t free_count;
     rg_word stat[4]; /* owned by the objects layer */
-    struct rg_slot *next_of_thread;
-    uint64_t generation;
 } rg_slot;
 
 struct rg_domain {
@@ -83,12 +81,14 @@ rg_slot *rg_slot_slow(rg_domain *);
 typedef struct rg_slot_cache {
     rg_domain *domain;
     rg_slot *slot;
+    uint64_t generation; /* of the domain: closed and opened again, it has given our slot away */
 } rg_slot_cache;
 extern _Thread_local rg_slot_cache rg_tls __attribute__((tls_model("initial-exec")));
 
 static inline rg_slot *rg_slot_get(rg_domain *d)
 {
-    if (__builtin_expect(rg_tls.domain == d, 1)) return rg_tls.slot;
+    /* relaxed: whoever opened the domain handed it to us, its generation included */
+    if (__builtin_expect(rg_tls.domain == d && rg_tls.generation == rg_load_rlx(&d->generation), 1)) return rg_tls.slot;
     return rg_slot_slow(d);
 }
 

@@ -81,7 +81,7 @@ static inline void rg_clock_end(rg_desc *me) { rg_store_rel(&me->clock, rg_load_
  * and a k-CAS is a look followed by the writes. */
 static inline bool rg_clock_read(const rg_space *sp, uint64_t *sum)
 {
-    *sum = rg_load(&rg_desc_at(sp, 0)->clock);
+    *sum = rg_load(&rg_desc_at(sp, 0)->clock); /* the one slot there is */
     return true;
 }
 static inline uint64_t rg_read(const rg_space *sp, unsigned me, rg_word *w)
@@ -89,15 +89,14 @@ static inline uint64_t rg_read(const rg_space *sp, unsigned me, rg_word *w)
     (void)sp, (void)me;
     return rg_load(w);
 }
-static inline bool rg_cas_once(const rg_space *sp, unsigned me, rg_word *w, uint64_t old, uint64_t new_)
+static inline bool rg_cas_once(rg_desc *me, rg_word *w, uint64_t old, uint64_t new_)
 {
-    rg_clock_begin(rg_desc_at(sp, me));
-    rg_clock_end(rg_desc_at(sp, me));
+    rg_store_rlx(&me->clock, rg_load_rlx(&me->clock) + 2); /* relaxed: exclusive */
     return rg_cas(w, old, new_);
 }
 static inline bool rg_cas1(const rg_space *sp, unsigned me, rg_word *w, uint64_t old, uint64_t new_)
 {
-    return rg_cas_once(sp, me, w, old, new_);
+    return rg_cas_once(rg_desc_at(sp, me), w, old, new_);
 }
 static inline int rg_validate(const rg_space *sp, unsigned me, const rg_cas_entry *e, size_t n)
 {
@@ -134,12 +133,11 @@ static inline uint64_t rg_read(const rg_space *sp, unsigned me, rg_word *w)
 }
 
 /* One try: may also fail because an operation is under way on the word. */
-static inline bool rg_cas_once(const rg_space *sp, unsigned me, rg_word *w, uint64_t old, uint64_t new_)
+static inline bool rg_cas_once(rg_desc *me, rg_word *w, uint64_t old, uint64_t new_)
 {
-    rg_desc *d = rg_desc_at(sp, me);
-    rg_clock_begin(d);
+    rg_clock_begin(me);
     bool ok = rg_cas(w, old, new_);
-    rg_clock_end(d);
+    rg_clock_end(me);
     return ok;
 }
 
@@ -147,7 +145,7 @@ static inline bool rg_cas_once(const rg_space *sp, unsigned me, rg_word *w, uint
 static inline bool rg_cas1(const rg_space *sp, unsigned me, rg_word *w, uint64_t old, uint64_t new_)
 {
     for (;;) {
-        if (rg_cas_once(sp, me, w, old, new_)) return true;
+        if (rg_cas_once(rg_desc_at(sp, me), w, old, new_)) return true;
         uint64_t v = rg_load(w);
         if (!rg_is_ref(v)) {
             if (v != old) return false;

@@ -73,7 +73,10 @@ static inline void rg_node_release(rg_slot *s, rg_node *n)
 /* The end of the grace period. */
 static inline void rg_node_expired(rg_slot *s, void *n)
 {
-    if ((rg_fetch_add(&((rg_node *)n)->meta, 1) & RG_HOLDERS) == 0) rg_node_free(s, (rg_node *)n);
+    rg_word *meta = &((rg_node *)n)->meta;
+    /* No new holders from here on, so "none" is final and needs no read-modify-write. acquire: what
+     * the last one did with the node comes before its memory is used again. */
+    if ((rg_load_acq(meta) & RG_HOLDERS) == 0 || (rg_fetch_add(meta, 1) & RG_HOLDERS) == 0) rg_node_free(s, (rg_node *)n);
 }
 
 static inline void rg_free_node_cache(rg_slot *s)

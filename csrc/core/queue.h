@@ -38,12 +38,11 @@ static inline rg_node *rg_queue_last(rg_slot *s, rg_queue *q)
 /* Pinned. Returns the word that was changed, for the waiters. Lock-free. */
 static inline rg_word *rg_queue_put(rg_slot *s, rg_queue *q, rg_node *n)
 {
-    const rg_space *sp = &s->domain->space;
     rg_backoff b = RG_BACKOFF_INIT;
     for (;;) {
         rg_node *t = rg_queue_last(s, q);
         rg_node_place(n, rg_node_position(t) + 1);
-        if (rg_cas_once(sp, s->index, &t->next, 0, rg_node_word(n))) {
+        if (rg_cas_once(&s->desc, &t->next, 0, rg_node_word(n))) {
             rg_cas(&q->tail, rg_node_word(t), rg_node_word(n));
             return &t->next;
         }
@@ -62,7 +61,7 @@ static inline rg_node *rg_queue_get(rg_slot *s, rg_queue *q, uint64_t *value)
         if (!next) return NULL;
         if (rg_read(sp, s->index, &q->tail) == h) rg_cas(&q->tail, h, next);
         *value = rg_node_of(next)->value;
-        if (rg_cas_once(sp, s->index, &q->head, h, next)) return rg_node_of(h);
+        if (rg_cas_once(&s->desc, &q->head, h, next)) return rg_node_of(h);
         rg_backoff_wait(&b);
     }
 }

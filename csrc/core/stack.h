@@ -34,7 +34,7 @@ static inline void rg_stack_push(rg_slot *s, rg_stack *st, rg_node *n)
     for (;;) {
         uint64_t h = rg_read(sp, s->index, &st->head);
         rg_stack_link(n, h);
-        if (rg_cas_once(sp, s->index, &st->head, h, rg_node_word(n))) return;
+        if (rg_cas_once(&s->desc, &st->head, h, rg_node_word(n))) return;
         rg_backoff_wait(&b);
     }
 }
@@ -48,7 +48,7 @@ static inline rg_node *rg_stack_pop(rg_slot *s, rg_stack *st)
         uint64_t h = rg_read(sp, s->index, &st->head);
         if (!h) return NULL;
         rg_node *n = rg_node_of(h);
-        if (rg_cas_once(sp, s->index, &st->head, h, rg_load_rlx(&n->next))) return n; /* relaxed: never changes */
+        if (rg_cas_once(&s->desc, &st->head, h, rg_load_rlx(&n->next))) return n; /* relaxed: never changes */
         rg_backoff_wait(&b);
     }
 }

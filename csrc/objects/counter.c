@@ -73,7 +73,7 @@ static bool add(CounterObject *c, uint64_t by)
             rg_unpin(s);
             return false;
         }
-        if (rg_cas_once(sp, s->index, w, old, sum)) {
+        if (rg_cas_once(&s->desc, w, old, sum)) {
             if (by) rg_wake(s, w);
             rg_unpin(s);
             return true;
@@ -119,7 +119,8 @@ static rx_outcome step_value(rx *r, Reagent *n, PyObject *x, PyObject **y)
     return (*y = rg_int_object(sum)) ? RX_DONE : RX_ERROR;
 }
 
-static const rg_op op_add = { .name = "add", .step = step_add, .direct = direct_add, .doc = "add($self, n=1, /)\n--\n\n"
+RG_BOUND(add)
+static const rg_op op_add = { .name = "add", .step = step_add, .direct = direct_add, .bound = direct_add_bound, .doc = "add($self, n=1, /)\n--\n\n"
     "Add n; OverflowError, and no change, when a part of the sum would leave -2**62 to 2**62 - 1. A method and\n"
     "a reagent (an input of None counts as 1). Lock-free.\n\n"
     ">>> from lockfree import Counter\n>>> c = Counter()\n>>> c.add(); c.add(5)\n>>> c.value()\n6" };
@@ -143,7 +144,8 @@ static PyObject *direct_value(PyObject *self, PyObject *const *args, Py_ssize_t 
     return y;
 }
 
-const rg_op rg_op_counter_value = { .name = "value", .step = step_value, .direct = direct_value, .doc = "value($self)\n--\n\n"
+RG_BOUND(value)
+const rg_op rg_op_counter_value = { .name = "value", .step = step_value, .direct = direct_value, .bound = direct_value_bound, .doc = "value($self)\n--\n\n"
     "The exact sum at one instant. A method and a reagent. Lock-free.\n\n"
     ">>> from lockfree import Counter\n>>> Counter(3).value()\n3" };
 const rg_op *const rg_counter_ops[] = { &op_add, &rg_op_counter_value, NULL };

@@ -212,12 +212,14 @@ static PyObject *queue_get_nowait(PyObject *self, PyObject *Py_UNUSED(ignored))
     return v;
 }
 
-static const rg_op op_put = { .name = "put", .step = step_put, .direct = direct_put,
+RG_BOUND(put)
+static const rg_op op_put = { .name = "put", .step = step_put, .direct = direct_put, .bound = direct_put_bound,
     .doc = "put($self, item, block=True, timeout=None)\n--\n\n"
     "Put item at the end. Never blocks, the queue being unbounded; block and timeout are there for\n"
     "queue.Queue's sake. A method and a reagent. Lock-free (Michael and Scott, PODC 1996).\n\n"
     ">>> from lockfree import Queue\n>>> q = Queue()\n>>> q.put('a')\n>>> q.qsize()\n1" };
-const rg_op rg_op_queue_get = { .name = "get", .step = step_get, .direct = direct_get,
+RG_BOUND(get)
+const rg_op rg_op_queue_get = { .name = "get", .step = step_get, .direct = direct_get, .bound = direct_get_bound,
     .doc = "get($self, block=True, timeout=None)\n--\n\n"
     "Take the first item. Waits while there is none, at most timeout seconds; raises queue.Empty when it may\n"
     "not wait any longer. A method and a reagent. Lock-free but for the waiting (Michael and Scott, 1996).\n\n"

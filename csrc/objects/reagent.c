@@ -12,7 +12,7 @@ PyObject *rg_reagent_new(rg_state *st, const rg_op *op, PyObject *a, PyObject *b
 {
     Reagent *r = PyObject_GC_New(Reagent, st->reagent_type);
     if (!r) return NULL;
-    r->vectorcall = rg_reagent_call;
+    r->vectorcall = op->bound ? op->bound : rg_reagent_call;
     r->st = st;
     r->op = op;
     r->a = Py_XNewRef(a);

@@ -117,13 +117,12 @@ static PyObject *ref_set(PyObject *self, PyObject *v)
     WordObject *w = (WordObject *)self;
     rg_slot *s = ready_to_write(w);
     if (!s) return NULL;
-    const rg_space *sp = &w->st->domain->space;
     rg_backoff b = RG_BACKOFF_INIT;
     Py_INCREF(v);
     rg_pin(s);
     for (;;) {
         PyObject *old = load_object(w, s);
-        if (rg_cas_once(sp, s->index, w->at, (uint64_t)(uintptr_t)old, (uint64_t)(uintptr_t)v)) {
+        if (rg_cas_once(&s->desc, w->at, (uint64_t)(uintptr_t)old, (uint64_t)(uintptr_t)v)) {
             changed(s, w, old, v);
             displaced(s, old);
             Py_RETURN_NONE;
@@ -135,7 +134,7 @@ static PyObject *ref_set(PyObject *self, PyObject *v)
 /* Pinned on entry, unpinned on exit when it returns true. */
 static bool try_replace(WordObject *w, rg_slot *s, PyObject *old, PyObject *new_)
 {
-    if (!rg_cas_once(&w->st->domain->space, s->index, w->at, (uint64_t)(uintptr_t)old, (uint64_t)(uintptr_t)new_)) return false;
+    if (!rg_cas_once(&s->desc, w->at, (uint64_t)(uintptr_t)old, (uint64_t)(uintptr_t)new_)) return false;
     changed(s, w, old, new_);
     displaced(s, old);
     return true;

@@ -147,10 +147,12 @@ static PyObject *stack_pop_nowait(PyObject *self, PyObject *Py_UNUSED(ignored))
     return v;
 }
 
-static const rg_op op_push = { .name = "push", .step = step_push, .direct = direct_push, .doc = "push($self, item, /)\n--\n\n"
+RG_BOUND(push)
+static const rg_op op_push = { .name = "push", .step = step_push, .direct = direct_push, .bound = direct_push_bound, .doc = "push($self, item, /)\n--\n\n"
     "Put item on top. A method and a reagent. Never blocks. Lock-free (Treiber 1986).\n\n"
     ">>> from lockfree import Stack\n>>> s = Stack()\n>>> s.push('a')\n>>> len(s)\n1" };
-const rg_op rg_op_pop = { .name = "pop", .step = step_pop, .direct = direct_pop,
+RG_BOUND(pop)
+const rg_op rg_op_pop = { .name = "pop", .step = step_pop, .direct = direct_pop, .bound = direct_pop_bound,
     .doc = "pop($self, block=True, timeout=None)\n--\n\n"
     "Take the top item. Waits while there is none, at most timeout seconds; raises Empty (a queue.Empty and an\n"
     "IndexError) when it may not wait any longer. A method and a reagent. Lock-free but for the waiting\n"

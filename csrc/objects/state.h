@@ -62,6 +62,8 @@ struct rg_op {
     rx_outcome (*step)(struct rx *, Reagent *, PyObject *x, PyObject **y);
     /* The direct call of a reagent method, owner first; NULL: calling runs the reagent. */
     PyObject *(*direct)(PyObject *owner, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+    /* The same as the vectorcall of the bound Reagent, for the hottest: one call less. */
+    vectorcallfunc bound;
     const char *doc; /* reagent methods: "name($self, ...)\n--\n\ntext" */
 };
 
@@ -74,6 +76,13 @@ static inline rg_slot *rg_here_quietly(rg_state *st)
     return rg_slot_get(st->domain);
 #endif
 }
+
+/* Defines direct_NAME_bound, the vectorcall of a Reagent bound to direct_NAME. */
+#define RG_BOUND(name)                                                                                              \
+    static PyObject *direct_##name##_bound(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) \
+    {                                                                                                               \
+        return direct_##name(((Reagent *)self)->a, args, PyVectorcall_NARGS(nargsf), kwnames);                      \
+    }
 
 static inline rg_slot *rg_here(rg_state *st)
 {

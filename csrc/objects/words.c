@@ -226,7 +226,7 @@ static PyObject *direct_swap(PyObject *self, PyObject *const *args, Py_ssize_t n
     rg_pin(s);
     uint64_t old;
     do old = rg_read(sp, s->index, w->at);
-    while (!rg_cas_once(sp, s->index, w->at, old, v));
+    while (!rg_cas_once(&s->desc, w->at, old, v));
     if (old != v) rg_wake(s, w->at);
     rg_unpin(s);
     return rg_int_object(old);
@@ -248,7 +248,7 @@ static PyObject *add_int(WordObject *w, uint64_t by)
             PyErr_SetString(PyExc_OverflowError, "the sum is out of the range of a word, -2**62 to 2**62 - 1");
             return NULL;
         }
-        if (rg_cas_once(sp, s->index, w->at, old, (uint64_t)sum)) break;
+        if (rg_cas_once(&s->desc, w->at, old, (uint64_t)sum)) break;
         rg_backoff_wait(&b);
     }
     if (by) rg_wake(s, w->at);
@@ -298,15 +298,19 @@ const rg_op rg_op_read = { .name = "read", .step = step_read, .doc = "read($self
 const rg_op rg_op_write = { .name = "write", .step = step_write, .doc = "write($self, x)\n--\n\n"
     "A reagent: the input becomes the value, and is passed on. Never blocks. Lock-free.\n\n"
     ">>> from reagents import Ref\n>>> r = Ref(1)\n>>> r.write(2)\n2\n>>> r.get()\n2" };
-const rg_op rg_op_swap = { .name = "swap", .step = step_swap, .direct = direct_swap, .doc = "swap($self, x, /)\n--\n\n"
+RG_BOUND(swap)
+const rg_op rg_op_swap = { .name = "swap", .step = step_swap, .direct = direct_swap, .bound = direct_swap_bound, .doc = "swap($self, x, /)\n--\n\n"
     "The input becomes the value; the result is the old one. A method and a reagent. Lock-free.\n\n"
     ">>> from reagents import Ref\n>>> Ref(1).swap(2)\n1" };
-const rg_op rg_op_add = { .name = "add", .step = step_add, .direct = direct_add, .doc = "add($self, n, /)\n--\n\n"
+RG_BOUND(add)
+const rg_op rg_op_add = { .name = "add", .step = step_add, .direct = direct_add, .bound = direct_add_bound, .doc = "add($self, n, /)\n--\n\n"
     "Adds n to the value; the result is the old one. A method and a reagent. Lock-free.\n\n"
     ">>> from reagents import Ref\n>>> r = Ref(1)\n>>> r.add(2)\n1\n>>> r.get()\n3" };
-const rg_op rg_op_get = { .name = "get", .step = step_read, .direct = direct_get, .doc = "get($self)\n--\n\n"
+RG_BOUND(get)
+const rg_op rg_op_get = { .name = "get", .step = step_read, .direct = direct_get, .bound = direct_get_bound, .doc = "get($self)\n--\n\n"
     "The value. A method and a reagent. Never blocks. Wait-free while no composed operation is under way.\n\n"
     ">>> from lockfree import AtomicInt\n>>> AtomicInt(5).get()\n5" };
-const rg_op rg_op_set = { .name = "set", .step = step_write, .direct = direct_set, .doc = "set($self, v, /)\n--\n\n"
+RG_BOUND(set)
+const rg_op rg_op_set = { .name = "set", .step = step_write, .direct = direct_set, .bound = direct_set_bound, .doc = "set($self, v, /)\n--\n\n"
     "v becomes the value. A method (returns None) and a reagent (passes v on). Lock-free.\n\n"
     ">>> from lockfree import AtomicInt\n>>> a = AtomicInt()\n>>> a.set(4)\n>>> a.get()\n4" };

@@ -91,7 +91,7 @@ static void child(rg_slot *mine, bool had_slot)
     }
     CHECK(total == 0, "torn: %lld", (long long)total);
     CHECK(rg_load(&dom->active) == had_slot, "%lld slots in use by %d threads", (long long)rg_load(&dom->active), had_slot);
-    for (unsigned i = 0; i < rg_load(&dom->high); i++) {
+    for (unsigned i = 0; i < RG_BLOCK_SLOTS; i++) {
         rg_slot *o = (rg_slot *)rg_desc_at(SPACE, i);
         CHECK(!rg_load(&o->desc.owner) == !(had_slot && o == mine), "slot %u", i);
         CHECK(o == mine || !rg_load(&o->epoch), "slot %u is pinned for ever", i);
@@ -168,4 +168,23 @@ static void amid_births_and_deaths(void)
     fork_under(f, 3, true);
 }
 
-TESTS({ "amid_kcas", amid_kcas }, { "by_a_stranger", by_a_stranger }, { "amid_births_and_deaths", amid_births_and_deaths })
+/* What a fork finds for a few nanoseconds only, made by hand. */
+static void half_begun_and_half_ended(void)
+{
+    rg_slot *mine = here(), *begun = rg_slot_claim(dom), *ended = rg_slot_claim(dom), *beyond = rg_slot_claim(dom);
+    begun->domain = NULL; /* owned, and nothing more */
+    rg_fetch_add(&dom->active, (uint64_t)-1);
+    rg_fetch_add(&dom->active, (uint64_t)-1); /* counted out, not yet given back */
+    ended->pins = 0;
+    rg_fetch_add(&dom->active, (uint64_t)-1); /* owned, while `high` does not know it yet */
+    rg_store(&dom->high, beyond->index);
+    rg_clock_begin(&ended->desc);
+    rg_pin(ended);
+    pid_t pid = fork();
+    if (pid == 0) child(mine, true);
+    int status;
+    waitpid(pid, &status, 0);
+    CHECK(status == 0, "child ended with %d", status);
+}
+
+TESTS({ "half_begun_and_half_ended", half_begun_and_half_ended }, { "amid_kcas", amid_kcas }, { "by_a_stranger", by_a_stranger }, { "amid_births_and_deaths", amid_births_and_deaths })
