@@ -200,7 +200,7 @@ def _drained(one: Subject) -> list[Operation]:
 
 
 def check_programs(
-    subject: type[Subject], *, examples: int = 100, repeats: int = 40, most_threads: int = 3, most_calls: int = 4
+    subject: type[Subject], *, examples: int = 60, repeats: int = 40, most_threads: int = 3, most_calls: int = 4
 ) -> None:
     """Fails with the smallest program found that has a history which is not linearizable."""
     failed: dict[Program, str] = {}

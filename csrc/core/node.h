@@ -66,9 +66,13 @@ static inline void rg_node_place(rg_node *n, uint64_t position)
     rg_store_rlx(&n->meta, position << 20); /* relaxed: private yet */
 }
 static inline void rg_node_hold(rg_node *n) { rg_fetch_add(&n->meta, 2); }
+static inline void rg_node_reclaim(rg_slot *s, void *n) { rg_node_free(s, (rg_node *)n); }
+/* The last holder of an expired node does not free it at once: a k-CAS of ours may have had its link
+ * among its entries, and a helper, pinned but holding nothing, may still aim a (failing) CAS at it.
+ * Without room the node is kept for ever. */
 static inline void rg_node_release(rg_slot *s, rg_node *n)
 {
-    if ((rg_fetch_add(&n->meta, (uint64_t)-2) & RG_HOLDERS) == 3) rg_node_free(s, n);
+    if ((rg_fetch_add(&n->meta, (uint64_t)-2) & RG_HOLDERS) == 3 && rg_reserve(s, 1)) rg_retire_lazily(s, n, rg_node_reclaim);
 }
 /* The end of the grace period. */
 static inline void rg_node_expired(rg_slot *s, void *n)

@@ -70,14 +70,12 @@ rx_outcome rx_commit(rx *r)
             return RX_ERROR;
         }
         for (size_t i = 0; i < n; i++) c[i] = (rg_cas_entry){ r->log.at[i].word, r->log.at[i].old, r->log.at[i].cur };
+        r->exposed = true;
         int k = rg_kcas(r->space, r->me, c, n);
         if (k == RG_SUCCEEDED) break;
         if (k == RG_FAILED && rx_equal_by_value(r)) continue;
         if (c != small) PyMem_RawFree(c);
-        if (k == RG_FAILED) return RX_RETRY;
-        PyErr_Format(PyExc_ValueError, "a reaction over %zu words does not fit: %s", n,
-                     r->space->can_grow ? "out of memory" : "a Segment's descriptors hold fewer");
-        return RX_ERROR;
+        return rx_outcome_of(r, k);
     }
     if (c != small) PyMem_RawFree(c);
     wake_waiters(r);

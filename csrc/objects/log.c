@@ -29,7 +29,7 @@ void rx_init(rx *r, rg_state *st)
     r->st = st;
     r->slot = NULL;
     r->space = NULL;
-    r->pinned = r->has_nodes = r->validated = false;
+    r->pinned = r->has_nodes = r->validated = r->exposed = false;
     r->index = NULL;
     ARRAY_INIT(r->log);
     ARRAY_INIT(r->undos);
@@ -229,11 +229,15 @@ static rg_cas_entry *entries_for_cas(rx *r, rg_cas_entry *small, size_t small_n,
     return c;
 }
 
-static rx_outcome outcome_of(int k)
+rx_outcome rx_outcome_of(rx *r, int k)
 {
     if (k == RG_SUCCEEDED) return RX_DONE;
     if (k >= 0) return RX_RETRY;
-    PyErr_SetString(PyExc_ValueError, "the reaction touches more words than a Segment's descriptors hold, or memory ran out");
+    if (r->space->can_grow)
+        PyErr_NoMemory();
+    else
+        PyErr_Format(PyExc_ValueError, "a reaction over %zu words of a Segment: its descriptors hold at most %zu", r->log.n,
+                     r->space->max_entries);
     return RX_ERROR;
 }
 
@@ -271,11 +275,12 @@ rx_outcome rx_validate(rx *r)
         rg_cas_entry *c = entries_for_cas(r, small, SMALL, &n);
         if (!c) return RX_ERROR;
         k = rg_validate(r->space, r->me, c, n);
+        r->exposed |= k == RG_CONFLICT;
         if (k == RG_CONFLICT) k = rg_kcas(r->space, r->me, c, n);
         if (c != small) PyMem_RawFree(c);
     } while (k == RG_FAILED && rx_equal_by_value(r));
     if (k == RG_SUCCEEDED) r->validated = true;
-    return outcome_of(k);
+    return rx_outcome_of(r, k);
 }
 
 void rx_hold_all(rx *r)
@@ -351,7 +356,12 @@ void rx_rollback(rx *r, rx_mark m)
         while (r->nodes.n > m.nodes) {
             rg_node *n = r->nodes.at[--r->nodes.n];
             rx_drop(r, (PyObject *)(uintptr_t)n->value);
-            rg_node_free(r->slot, n);
+            /* Never published, but a k-CAS that failed may have named its link: then a helper may
+             * still aim a (failing) CAS at it. Without room it is kept for ever. */
+            if (!r->exposed)
+                rg_node_free(r->slot, n);
+            else if (rg_reserve(r->slot, 1))
+                rg_retire_lazily(r->slot, n, rg_node_reclaim);
         }
     }
     while (r->kept.n > m.kept) rx_drop(r, r->kept.at[--r->kept.n]);
@@ -380,4 +390,5 @@ void rx_reset(rx *r)
         r->index = NULL;
     }
     rx_rollback(r, (rx_mark){ 0, 0, 0, 0, 0, 0 });
+    r->exposed = false;
 }

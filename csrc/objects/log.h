@@ -77,6 +77,7 @@ typedef struct rx {
     const rg_space *space; /* of the words in the log; NULL: none yet */
     unsigned me;           /* my slot in that space */
     bool pinned, has_nodes, validated;
+    bool exposed; /* a k-CAS has named our words: helpers may know private nodes */
     size_t *index; /* hash of entries by word once they are many; 0: empty */
     size_t index_mask;
     RX_ARRAY(rx_entry, 8) log;
@@ -120,6 +121,8 @@ rg_node *rx_new_node(rx *, PyObject *value); /* owns a new reference to value */
 bool rx_is_private(rx *, rg_node *);
 bool rx_unlink(rx *, rg_node *, PyObject *value);
 
+/* What a k-CAS over the log came to; RX_ERROR with an error set if it did not fit. */
+rx_outcome rx_outcome_of(rx *, int k);
 /* Do all entries hold at one instant what was read? RX_DONE, RX_RETRY, RX_ERROR. Pinned. */
 rx_outcome rx_validate(rx *);
 bool rx_equal_by_value(rx *);

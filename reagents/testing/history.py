@@ -74,7 +74,7 @@ def _check_times(number: int, op: Operation) -> None:
     for event, time in (("call", op.call), ("return", op.ret)):
         if time is None and event == "return":
             continue
-        if not isinstance(time, Real) or time != time:  # noqa: PLR0124 (NaN differs from itself)
+        if not isinstance(time, Real) or time != time:  # NaN differs from itself
             raise ValueError(f"the {event} of operation {number} ({op}) has no time: {time!r}")
     if op.ret is not None and op.ret < op.call:
         raise ValueError(f"the return of operation {number} ({op}) at {op.ret} is before its call at {op.call}")

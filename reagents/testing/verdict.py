@@ -140,7 +140,7 @@ class Verdict:
         ...     "Not linearizable" in page.read_text(encoding="utf-8")
         True
         """
-        from reagents.testing.page import render  # noqa: PLC0415 (page.py imports this module)
+        from reagents.testing.page import render  # here, because page.py imports this module
 
         Path(path).write_text(render(self), encoding="utf-8")
 

@@ -152,7 +152,8 @@ static int tests_main(const char *program, const test *tests, size_t n, const ch
         fflush(NULL);
         pid_t pid = fork();
         if (pid == 0) {
-            alarm(HANG_SECONDS);
+            const char *hang = getenv("RG_HANG_SECONDS");
+            alarm(hang ? (unsigned)atoi(hang) : HANG_SECONDS);
             dom = rg_domain_open();
             tests[i].run();
             exit(0); /* with the leak check, where there is one */

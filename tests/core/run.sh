@@ -4,6 +4,7 @@
 #
 #   tests/core/run.sh [--mode plain|tsan|asan]... [--only PROGRAM[.TEST]]... [--cost]
 #
+# --cost: what a k-CAS costs, uncontended, in single CASes (medians of 15 turns), and nothing else.
 # RG_CORE: another core than csrc/core (mutants.sh). RG_TEST_SECONDS: how long a stress runs.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -15,18 +16,30 @@ while [ $# -gt 0 ]; do
         --mode) modes+=("$2"); shift ;;
         --only) only+=("$2"); shift ;;
         --cost) cost=1 ;;
-        *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
     shift
 done
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
-warnings=(-std=c11 -Wall -Wextra -Werror)
+# shellcheck disable=SC2206
+warnings=(-std=c11 ${RG_WARNINGS--Wall -Wextra -Werror})
 
 if [ $cost = 1 ]; then
-    make -s -C "$core" OUT="$work/cost" CC="$CC" CFLAGS="-O2" &&
-        "$CC" "${warnings[@]}" -O2 -I"$core" "$here/cost.c" "$work/cost/librgcore.a" -o "$work/cost/cost" -pthread &&
-        "$work/cost/cost"
+    make -s -C "$core" OUT="$work" CC="$CC" CFLAGS=-O2 &&
+        "$CC" -std=c11 -O2 -I"$core" "$here/../../benchmarks/kcas_cost.c" "$work/librgcore.a" -o "$work/cost" -pthread &&
+        "$work/cost" 15 | awk '
+            { for (i = 1; i <= NF; i++) { ns[i, NR] = $i; ratio[i, NR] = $i / $1 } }
+            function median(what, i, n,   j, k, x, at) {
+                for (j = 1; j <= n; j++) at[j] = what[i, j]
+                for (j = 2; j <= n; j++) { x = at[j]; for (k = j; k > 1 && at[k - 1] > x; k--) at[k] = at[k - 1]; at[k] = x }
+                return at[int((n + 1) / 2)]
+            }
+            END {
+                split("one CAS instruction|rg_cas1|k = 1|k = 2|k = 4|k = 8|k = 16", name, "|")
+                for (i = 1; i <= NF; i++) printf "%-20s %8.1f ns  %6.2f CASes\n", name[i], median(ns, i, NR), median(ratio, i, NR)
+                exit median(ratio, 4, NR) > 10
+            }' || { echo "k = 2 costs more than 10 CASes"; exit 1; }
     exit
 fi
 [ ${#modes[@]} = 0 ] && modes=(plain tsan asan)
@@ -71,12 +84,10 @@ for mode in "${modes[@]}"; do
         asan) flags=(-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer) ;;
         *) echo "no mode $mode" >&2; exit 2 ;;
     esac
-    # Each checks what its tests could do wrong; a child of a threaded process may start no thread under TSan.
-    export TSAN_OPTIONS="halt_on_error=1 die_after_fork=0 ${RG_TSAN_OPTIONS:-}"
-    export ASAN_OPTIONS="detect_leaks=${RG_LEAKS:-1} detect_stack_use_after_return=0"
+    export TSAN_OPTIONS="halt_on_error=1 die_after_fork=0" ASAN_OPTIONS="detect_leaks=1"
     out=$work/$mode
     mkdir -p "$out"
-    if ! make -s -C "$core" OUT="$out" CC="$CC" CFLAGS="${flags[*]}"; then
+    if ! make -s -C "$core" OUT="$out" CC="$CC" CFLAGS="${flags[*]}" WARNINGS="${RG_WARNINGS--Wall -Wextra -Werror}"; then
         fail "$mode librgcore.a"
         continue
     fi

@@ -144,6 +144,7 @@ static void alone_is_prompt(void)
     rg_pin(me);
     uint64_t before = reclaimed;
     replace(me, &shelf[0], thing_new());
+    rg_flush(me);
     CHECK(reclaimed == before, "reclaimed while pinned");
     rg_unpin(me);
     CHECK(reclaimed == before + 1, "alone, the last unpin reclaims");

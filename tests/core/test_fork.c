@@ -1,6 +1,15 @@
 /* A child of a threaded process goes on at once, on the very words that others were changing. */
 #include "harness.h"
 
+/* The sanitizers' own allocator keeps locked in the child what a lost thread was allocating (seen with
+ * gcc 12's AddressSanitizer), so under them nobody allocates while others fork; and ThreadSanitizer
+ * knows no new threads in the child of a threaded process. The plain build does it all. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
 #define WORDS 6
 #define FORKS 60
 
@@ -29,6 +38,7 @@ static void load(worker *w)
     rg_slot *s = here();
     while (running()) {
         w->count[0] += add_to_all(s, (unsigned)(random_of(w) % WORDS), random_of(w) % 2 ? 2 : 6);
+        if (SANITIZED) continue;
         CHECK(rg_reserve(s, 2), "memory");
         rg_node *n = rg_node_new(s, 7);
         rg_pin(s);
@@ -91,7 +101,7 @@ static void child(rg_slot *mine, bool had_slot)
     }
     CHECK(total == 0, "torn: %lld", (long long)total);
     CHECK(rg_load(&dom->active) == had_slot, "%lld slots in use by %d threads", (long long)rg_load(&dom->active), had_slot);
-    for (unsigned i = 0; i < RG_BLOCK_SLOTS; i++) {
+    for (unsigned i = 0; rg_load(&dom->blocks[0]) && i < RG_BLOCK_SLOTS; i++) {
         rg_slot *o = (rg_slot *)rg_desc_at(SPACE, i);
         CHECK(!rg_load(&o->desc.owner) == !(had_slot && o == mine), "slot %u", i);
         CHECK(o == mine || !rg_load(&o->epoch), "slot %u is pinned for ever", i);
@@ -110,15 +120,15 @@ static void child(rg_slot *mine, bool had_slot)
     }
     rg_wake(s, &waited_for);
     CHECK(s->ring.head == s->ring.tail, "alone, all is reclaimed");
-#ifndef __SANITIZE_THREAD__ /* which knows no new threads in the child of a threaded process */
     worker w[3] = { 0 };
     void (*f[])(worker *) = { child_load };
-    workers_start(w, 3, f, 1);
-    workers_join(w, 3);
+    if (!SANITIZED) {
+        workers_start(w, 3, f, 1);
+        workers_join(w, 3);
+    }
     total = 0;
     for (unsigned i = 0; i < WORDS; i++) total += rg_load(&words[i]);
     CHECK(total == 0, "torn by the child's threads");
-#endif
     _exit(0);
 }
 
@@ -164,6 +174,7 @@ static void by_a_stranger(void)
 
 static void amid_births_and_deaths(void)
 {
+    if (SANITIZED) return;
     void (*f[])(worker *) = { load, churn, churn };
     fork_under(f, 3, true);
 }
