@@ -14,11 +14,16 @@ from reagents_build import CFFI, FREE_THREADED_313
 
 SHARED = "csrc/shared/build_shared.py"
 
+#: The part of csrc/shared that the extension binds; the rest goes into lockfree._shared.
+FACE = [f"csrc/shared/{name}.c" for name in ("segment", "slots", "mapping", "array", "shared_word")]
+
 core = Extension(
     "reagents._core",
-    sources=sorted(glob("csrc/objects/*.c") + glob("csrc/core/*.c")),
+    sources=sorted(glob("csrc/objects/*.c") + glob("csrc/core/*.c") + FACE),
     depends=sorted(glob("csrc/*/*.h")),
     include_dirs=["csrc/core", "csrc/objects"],
+    # shm_open lives in librt until glibc 2.34.
+    libraries=["rt"] if sys.platform.startswith("linux") else [],
     # gnu11: C11 and the POSIX calls that strict c11 hides.
     extra_compile_args=["-std=gnu11", "-O3", "-fvisibility=hidden"],
 )

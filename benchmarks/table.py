@@ -41,7 +41,7 @@ def spread(values: Sequence[float]) -> str:
 
 
 def crew(threads: int) -> str:
-    return "1 thread" if threads == 1 else f"{crew(threads)}"
+    return "1 thread" if threads == 1 else f"{threads} threads"
 
 
 def table(head: Cells, rows: list[Cells]) -> None:

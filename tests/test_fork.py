@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
-import signal
 import time
 import warnings
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import pytest
 
 from lockfree import AtomicInt, Counter, Queue, Stack
 from racing import PATIENCE, STRESS, Background, Parked, race
-from reagents import Ref, attempt, stats, together
+from reagents import Reagent, Ref, attempt, stats, together
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system"),
@@ -30,7 +31,7 @@ def in_child(function: Any) -> None:
     if child == 0:
         status = 1
         try:
-            signal.alarm(int(PATIENCE))  # the default action ends a child that hangs
+            faulthandler.dump_traceback_later(PATIENCE, exit=True)  # a child that hangs says where
             function()
             status = 0
         except BaseException as error:
@@ -43,66 +44,95 @@ def in_child(function: Any) -> None:
     assert os.waitstatus_to_exitcode(status) == 0
 
 
-class Load:
+class Load(NamedTuple):
     """Structures under load from several threads, with something that stays true throughout."""
 
-    def __init__(self) -> None:
-        self.stack = Stack(range(20))
-        self.queue: Queue[int] = Queue()
-        self.refs = [Ref(0), Ref(0), Ref(0)]
-        self.counter = Counter()
-        self.number = AtomicInt()
-        self.there = attempt(self.stack.pop >> self.queue.put)
-        self.back = attempt(self.queue.get >> self.stack.push)
-        self.write_all = together(*(ref.write for ref in self.refs))
-        self.read_all = together(*(ref.read for ref in self.refs))
+    stack: Stack[int]
+    queue: Queue[int]
+    counter: Counter
+    number: AtomicInt
+    there: Reagent[Any, Any]
+    back: Reagent[Any, Any]
+    write_all: Reagent[Any, Any]
+    read_all: Reagent[Any, Any]
 
-    def work(self) -> None:
-        for i in range(50):
-            self.there()
-            self.write_all(i)
-            self.back()
-            self.counter.add()
-            self.number.add(1)
-            self.stack.push(self.stack.pop())
 
-    def check(self) -> None:
-        assert len(set(self.read_all())) == 1
-        gc.collect()
-        self.work()
-        self.number.add(-self.number.get())
-        assert self.number.get() == 0
-        while self.back() is not None or not self.queue.empty():
-            pass
-        # An item may be in the hands of a thread that the child does not have: popped and not yet pushed again.
-        items = sorted(self.stack.snapshot())
-        assert len(set(items)) == len(items) >= 18
-        assert set(items) <= set(range(20))
-        before = self.counter.value()
-        self.counter.add(5)
-        assert self.counter.value() == before + 5
+def make_load() -> Load:
+    stack, queue, refs = Stack(range(20)), Queue[int](), [Ref(0), Ref(0), Ref(0)]
+    return Load(
+        stack,
+        queue,
+        Counter(),
+        AtomicInt(),
+        attempt(stack.pop >> queue.put),
+        attempt(queue.get >> stack.push),
+        together(*(ref.write for ref in refs)),
+        together(*(ref.read for ref in refs)),
+    )
+
+
+# The functions below take the load apart into locals, and share no closure or attribute with other threads. Without
+# a GIL each of those has a lock of CPython's own, which stays locked in the child if another thread had it.
+
+
+def work(load: Load) -> None:
+    stack, _, counter, number, there, back, write_all, _ = load
+    for i in range(50):
+        there()
+        write_all(i)
+        back()
+        counter.add()
+        number.add(1)
+        stack.push(stack.pop())
+
+
+def items(load: Load) -> list[int]:
+    stack, queue, _, _, _, back, _, _ = load
+    while not queue.empty():
+        back()
+    return sorted(stack.snapshot())
+
+
+def check(load: Load) -> None:
+    _, _, counter, number, _, _, _, read_all = load
+    assert len(set(read_all())) == 1
+    gc.collect()
+    work(load)
+    number.add(-number.get())
+    assert number.get() == 0
+    # An item may be in the hands of a thread that the child does not have: popped and not yet pushed again.
+    left = items(load)
+    assert len(set(left)) == len(left) >= 18
+    assert set(left) <= set(range(20))
+    before = counter.value()
+    counter.add(5)
+    assert counter.value() == before + 5
 
 
 def test_under_load() -> None:
-    load = Load()
+    load = make_load()
 
     def forks() -> None:
         for _ in range(15 * STRESS):
-            in_child(load.check)
+            in_child(partial(check, load))
 
-    race(forks, meanwhile=[load.work, load.work])
-    load.work()
-    assert sorted(load.stack.snapshot()) == list(range(20))
+    race(forks, meanwhile=[partial(work, load), partial(work, load)])
+    work(load)
+    assert items(load) == list(range(20))
 
 
 def test_child_starts_threads_of_its_own() -> None:
-    load = Load()
+    load = make_load()
 
     def child() -> None:
-        race(load.work, load.work)
-        load.check()
+        race(partial(work, load), partial(work, load))
+        check(load)
 
-    race(lambda: [in_child(child) for _ in range(3 * STRESS)], meanwhile=[load.work])
+    def forks() -> None:
+        for _ in range(3 * STRESS):
+            in_child(child)
+
+    race(forks, meanwhile=[partial(work, load)])
 
 
 def test_while_others_are_blocked() -> None:
@@ -167,5 +197,5 @@ def test_stats_go_on() -> None:
 
 def test_generations() -> None:
     """A child's child works as well."""
-    load = Load()
-    in_child(lambda: in_child(load.check))
+    load = make_load()
+    in_child(lambda: in_child(partial(check, load)))

@@ -365,7 +365,26 @@ void rg_desc_abandon(const rg_space *sp, unsigned me, unsigned dead)
     for (size_t i = 0; i < installed; i++) {
         rg_cas_entry e;
         if (!read_entry(sp, d, seq, i, &e)) return;
-        uint64_t v = rg_load(e.word);
-        if (rg_is_ref(v)) rg_help(sp, me, v == kref ? kref : v);
+        uint64_t v;
+        /* As release_owned, and for the same reason: a helper that had read "undecided" may turn
+         * the RDCSS reference into ours between the load and the resolution, so look again. */
+        while (rg_is_ref(v = rg_load(e.word)) && rg_is_rdcss(v)) resolve_rdcss(sp, v);
+        if (v == kref) release_helped(sp, d, kref);
     }
+    /* As after any operation: nothing is in flight. */
+    rg_store_rel(&d->counts, 0);
+    rg_store_rel(&d->raddr, 0);
+}
+
+/* ---- for words in shared memory; this file never sees RG_EXCLUSIVE ------------------------- */
+
+#ifdef RG_EXCLUSIVE
+#error "csrc/core is compiled with real atomics"
+#endif
+
+uint64_t rg_shared_read(const rg_space *sp, unsigned me, rg_word *w) { return rg_read(sp, me, w); }
+int rg_shared_kcas(const rg_space *sp, unsigned me, rg_cas_entry *e, size_t n) { return rg_kcas(sp, me, e, n); }
+int rg_shared_validate(const rg_space *sp, unsigned me, const rg_cas_entry *e, size_t n)
+{
+    return rg_validate(sp, me, e, n);
 }

@@ -166,10 +166,17 @@ int rg_validate(const rg_space *sp, unsigned me, const rg_cas_entry *e, size_t n
 
 #endif /* RG_EXCLUSIVE */
 
+/* rg_read, rg_kcas and rg_validate with real atomics in every build: for words that others than the
+ * threads under this process's lock touch (shared memory). */
+uint64_t rg_shared_read(const rg_space *sp, unsigned me, rg_word *w);
+int rg_shared_kcas(const rg_space *sp, unsigned me, rg_cas_entry *e, size_t n);
+int rg_shared_validate(const rg_space *sp, unsigned me, const rg_cas_entry *e, size_t n);
+
 /* Room for n entries in my descriptor; false when there is none. */
 bool rg_desc_reserve(const rg_space *sp, unsigned me, size_t n);
 
-/* Give up whatever slot `dead` had in flight; its thread is known to be gone for good. */
+/* Give up whatever slot `dead` had in flight; its thread is known to be gone for good, and the
+ * caller is the only one who does this. me may be `dead`. */
 void rg_desc_abandon(const rg_space *sp, unsigned me, unsigned dead);
 
 #endif

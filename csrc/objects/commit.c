@@ -71,7 +71,7 @@ rx_outcome rx_commit(rx *r)
         }
         for (size_t i = 0; i < n; i++) c[i] = (rg_cas_entry){ r->log.at[i].word, r->log.at[i].old, r->log.at[i].cur };
         r->exposed = true;
-        int k = rg_kcas(r->space, r->me, c, n);
+        int k = rx_kcas(r, c, n);
         if (k == RG_SUCCEEDED) break;
         if (k == RG_FAILED && rx_equal_by_value(r)) continue;
         if (c != small) PyMem_RawFree(c);

@@ -61,6 +61,8 @@ bool rx_pin(rx *r)
     /* Looked up each time: a generator-based scheduler may carry a reaction to another thread. */
     r->slot = rg_here(r->st);
     if (!r->slot) return false;
+    /* Likewise the slot in a Segment: user code may have forked, and a child has none of its parent's. */
+    if (r->space && !rx_private_space(r, r->space) && !rx_find_shared_slot(r)) return false;
     rg_pin(r->slot);
     r->pinned = true;
     return true;
@@ -153,7 +155,7 @@ rx_entry *rx_read(rx *r, const rg_space *space, unsigned me, rg_word *w, rx_kind
     }
     if (!RX_ROOM(r->log, 1)) return NULL;
     e = &r->log.at[r->log.n];
-    uint64_t v = rg_read(space, me, w);
+    uint64_t v = rx_word_value(r, space, me, w);
     *e = (rx_entry){ w, v, v, home, (uint8_t)kind, 0, 0, home && rx_is_private(r, home) };
     r->log.n++;
     r->validated = r->log.n == 1; /* one read is one instant */
@@ -248,7 +250,7 @@ bool rx_equal_by_value(rx *r)
     bool any = false;
     for (size_t i = 0; i < r->log.n; i++) {
         rx_entry *e = &r->log.at[i];
-        uint64_t now = rg_read(r->space, r->me, e->word);
+        uint64_t now = rx_word_value(r, r->space, r->me, e->word);
         if (now == e->old) continue;
         PyObject *was = (PyObject *)(uintptr_t)e->old, *is = (PyObject *)(uintptr_t)now;
         if (e->kind != WORD_OBJECT || !rg_same(was, is)) return false;
@@ -274,9 +276,9 @@ rx_outcome rx_validate(rx *r)
     do {
         rg_cas_entry *c = entries_for_cas(r, small, SMALL, &n);
         if (!c) return RX_ERROR;
-        k = rg_validate(r->space, r->me, c, n);
+        k = RX_PLAIN(r, r->space) ? rg_validate(r->space, r->me, c, n) : rg_shared_validate(r->space, r->me, c, n);
         r->exposed |= k == RG_CONFLICT;
-        if (k == RG_CONFLICT) k = rg_kcas(r->space, r->me, c, n);
+        if (k == RG_CONFLICT) k = rx_kcas(r, c, n);
         if (c != small) PyMem_RawFree(c);
     } while (k == RG_FAILED && rx_equal_by_value(r));
     if (k == RG_SUCCEEDED) r->validated = true;

@@ -91,6 +91,25 @@ typedef struct rx {
     RX_ARRAY(PyObject *, 4) kept;   /* reagents made on the way */
 } rx;
 
+/* Words private to the process (the interpreter, really), or in a Segment? With the GIL accesses to
+ * the former are plain ones; words that other processes share need the real ones. */
+static inline bool rx_private_space(rx *r, const rg_space *space) { return space == &r->st->domain->space; }
+#ifdef RG_EXCLUSIVE
+#define RX_PLAIN(r, space) rx_private_space(r, space)
+#else
+#define RX_PLAIN(r, space) ((void)(r), (void)(space), true) /* there is one kind of access, and it is inline */
+#endif
+static inline uint64_t rx_word_value(rx *r, const rg_space *space, unsigned me, rg_word *w)
+{
+    return RX_PLAIN(r, space) ? rg_read(space, me, w) : rg_shared_read(space, me, w);
+}
+static inline int rx_kcas(rx *r, rg_cas_entry *c, size_t n)
+{
+    return RX_PLAIN(r, r->space) ? rg_kcas(r->space, r->me, c, n) : rg_shared_kcas(r->space, r->me, c, n);
+}
+/* csrc/shared: this thread's slot in the Segment of r->space into r->me. False: RuntimeError, none is left. */
+bool rx_find_shared_slot(rx *r);
+
 bool rx_grow(void *array, size_t size, void *first);
 /* Room for one more; false with MemoryError set. */
 #define RX_ROOM(arr, more) \

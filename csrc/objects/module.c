@@ -108,7 +108,7 @@ static int module_exec(PyObject *m)
         if (!(*types[i].at = add_type(m, types[i].spec))) return -1;
         if (types[i].ops && rg_add_methods(st, *types[i].at, types[i].ops) < 0) return -1;
     }
-    if (PyModule_AddFunctions(m, rg_combinators) < 0 || rg_reagent_init(st, m) < 0) return -1;
+    if (PyModule_AddFunctions(m, rg_combinators) < 0 || rg_reagent_init(st, m) < 0 || rg_shared_init(st, m) < 0) return -1;
     return with_gc_callback(m);
 }
 
@@ -117,6 +117,7 @@ static PyObject **objects_of(rg_state *st, size_t i)
     PyObject **all[] = { (PyObject **)&st->reagent_type, (PyObject **)&st->method_type, (PyObject **)&st->block_type,
                          (PyObject **)&st->ref_type, (PyObject **)&st->stack_type, (PyObject **)&st->queue_type,
                          (PyObject **)&st->counter_type, (PyObject **)&st->atomic_int_type, (PyObject **)&st->word_type,
+                         (PyObject **)&st->mapping_type,
                          &st->block, &st->identity, &st->never, &st->queue_empty, &st->stack_empty,
                          &st->str_block, &st->str_timeout, &st->str_item };
     return i < sizeof all / sizeof *all ? all[i] : NULL;

@@ -87,8 +87,7 @@ rx_outcome rx_park(rx *r, int64_t deadline, Reagent *what)
         } else if (got == PY_LOCK_INTR) {
             if (Py_MakePendingCalls() < 0 || PyErr_CheckSignals() < 0) o = RX_ERROR;
         } else if (shared) {
-            if (!rx_pin(r)) return RX_ERROR;
-            o = rx_validate(r);
+            o = rx_pin(r) ? rx_validate(r) : RX_ERROR;
             rx_unpin(r);
         }
     }

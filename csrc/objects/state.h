@@ -27,7 +27,7 @@ typedef struct rg_state {
     rg_domain *domain;
     rg_slot *only; /* RG_EXCLUSIVE: the slot that all threads share */
     PyTypeObject *reagent_type, *method_type, *ref_type, *stack_type, *queue_type, *counter_type, *atomic_int_type;
-    PyTypeObject *word_type, *block_type;
+    PyTypeObject *word_type, *mapping_type, *block_type; /* word and mapping: csrc/shared */
     PyObject *block;
     PyObject *identity, *never;
     PyObject *queue_empty, *stack_empty;
@@ -121,6 +121,9 @@ void rg_decref_late(rg_slot *, PyObject *);
 /* Drop a reference out of a tp_dealloc or tp_clear, however deep below it the chain goes. NULL is
  * ignored. */
 void rg_release(PyObject *);
+
+/* csrc/shared: types for words that processes share */
+int rg_shared_init(rg_state *, PyObject *module);
 
 PyObject *rg_refuse_pickle(PyObject *self, PyObject *unused);
 

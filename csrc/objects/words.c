@@ -46,7 +46,7 @@ static rx_entry *entry(rx *r, Reagent *n)
 {
     WordObject *w = (WordObject *)n->a;
     if (!w->segment) return rx_read_private(r, w->at, w->kind, NULL);
-    int slot = w->my_slot(w->segment);
+    int slot = w->my_slot(w);
     return slot < 0 ? NULL : rx_read(r, w->space, (unsigned)slot, w->at, w->kind, NULL);
 }
 
@@ -65,14 +65,14 @@ static bool write_object(rx *r, rx_entry *e, PyObject *v)
     return rx_write(r, e, w);
 }
 
-static rx_outcome step_read(rx *r, Reagent *n, PyObject *x, PyObject **y)
+rx_outcome rg_step_read(rx *r, Reagent *n, PyObject *x, PyObject **y)
 {
     (void)x;
     rx_entry *e = entry(r, n);
     return e && (*y = boxed(e->kind, e->cur)) ? RX_DONE : RX_ERROR;
 }
 
-static rx_outcome step_write(rx *r, Reagent *n, PyObject *x, PyObject **y)
+rx_outcome rg_step_write(rx *r, Reagent *n, PyObject *x, PyObject **y)
 {
     rx_entry *e = entry(r, n);
     if (!e || !write_object(r, e, x)) return RX_ERROR;
@@ -80,7 +80,7 @@ static rx_outcome step_write(rx *r, Reagent *n, PyObject *x, PyObject **y)
     return RX_DONE;
 }
 
-static rx_outcome step_swap(rx *r, Reagent *n, PyObject *x, PyObject **y)
+rx_outcome rg_step_swap(rx *r, Reagent *n, PyObject *x, PyObject **y)
 {
     rx_entry *e = entry(r, n);
     PyObject *old = e ? boxed(e->kind, e->cur) : NULL;
@@ -96,7 +96,7 @@ static rx_outcome step_swap(rx *r, Reagent *n, PyObject *x, PyObject **y)
 /* Numbers whose addition is ours, not the user's. */
 static bool plain_number(PyObject *o) { return PyLong_CheckExact(o) || PyFloat_CheckExact(o) || PyBool_Check(o); }
 
-static rx_outcome step_add(rx *r, Reagent *n, PyObject *x, PyObject **y)
+rx_outcome rg_step_add(rx *r, Reagent *n, PyObject *x, PyObject **y)
 {
     rx_entry *e = entry(r, n);
     PyObject *old = e ? boxed(e->kind, e->cur) : NULL;
@@ -193,7 +193,9 @@ PyObject *rg_word_upd(PyObject *self, PyObject *f)
 
 /* ---- direct calls ---------------------------------------------------------------------------- */
 
-/* On a shared word: through the engine, which knows its space. */
+/* These are for words private to the process; shared words have their own (csrc/shared). */
+
+/* On an object, whose references the engine knows how to hand over. */
 static PyObject *run_on(PyObject *self, const rg_op *op, PyObject *x)
 {
     WordObject *w = (WordObject *)self;
@@ -219,7 +221,7 @@ static PyObject *direct_swap(PyObject *self, PyObject *const *args, Py_ssize_t n
     if (!rg_arity("swap", nargs, kw, 1, 1)) return NULL;
     uint64_t v = 0;
     if (w->kind == WORD_INT && !rg_int_from(args[0], &v)) return NULL;
-    if (w->kind == WORD_OBJECT || w->segment) return run_on(self, &rg_op_swap, args[0]);
+    if (w->kind == WORD_OBJECT) return run_on(self, &rg_op_swap, args[0]);
     rg_slot *s = rg_here(w->st);
     if (!s) return NULL;
     const rg_space *sp = &w->st->domain->space;
@@ -260,14 +262,11 @@ static PyObject *direct_add(PyObject *self, PyObject *const *args, Py_ssize_t na
 {
     WordObject *w = (WordObject *)self;
     if (!rg_arity("add", nargs, kw, w->kind == WORD_INT ? 0 : 1, 1)) return NULL;
-    if (w->kind == WORD_INT && !w->segment) {
+    if (w->kind == WORD_INT) {
         uint64_t by = 1;
         return nargs && !rg_int_from(args[0], &by) ? NULL : add_int(w, by);
     }
-    PyObject *one = nargs ? Py_NewRef(args[0]) : PyLong_FromLong(1);
-    PyObject *y = one ? run_on(self, &rg_op_add, one) : NULL;
-    Py_XDECREF(one);
-    return y;
+    return run_on(self, &rg_op_add, args[0]);
 }
 
 static PyObject *direct_get(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
@@ -275,7 +274,6 @@ static PyObject *direct_get(PyObject *self, PyObject *const *args, Py_ssize_t na
     (void)args;
     WordObject *w = (WordObject *)self;
     if (!rg_arity("get", nargs, kw, 0, 0)) return NULL;
-    if (w->segment) return run_on(self, &rg_op_read, Py_None);
     rg_slot *s = rg_here(w->st);
     if (!s) return NULL;
     rg_pin(s);
@@ -293,24 +291,24 @@ static PyObject *direct_set(PyObject *self, PyObject *const *args, Py_ssize_t na
     Py_RETURN_NONE;
 }
 
-const rg_op rg_op_read = { .name = "read", .step = step_read, .doc = "read($self)\n--\n\n"
+const rg_op rg_op_read = { .name = "read", .step = rg_step_read, .doc = "read($self)\n--\n\n"
     "A reagent: the value. Never blocks. Lock-free.\n\n>>> from reagents import Ref\n>>> Ref(3).read()\n3" };
-const rg_op rg_op_write = { .name = "write", .step = step_write, .doc = "write($self, x)\n--\n\n"
+const rg_op rg_op_write = { .name = "write", .step = rg_step_write, .doc = "write($self, x)\n--\n\n"
     "A reagent: the input becomes the value, and is passed on. Never blocks. Lock-free.\n\n"
     ">>> from reagents import Ref\n>>> r = Ref(1)\n>>> r.write(2)\n2\n>>> r.get()\n2" };
 RG_BOUND(swap)
-const rg_op rg_op_swap = { .name = "swap", .step = step_swap, .direct = direct_swap, .bound = direct_swap_bound, .doc = "swap($self, x, /)\n--\n\n"
+const rg_op rg_op_swap = { .name = "swap", .step = rg_step_swap, .direct = direct_swap, .bound = direct_swap_bound, .doc = "swap($self, x, /)\n--\n\n"
     "The input becomes the value; the result is the old one. A method and a reagent. Lock-free.\n\n"
     ">>> from reagents import Ref\n>>> Ref(1).swap(2)\n1" };
 RG_BOUND(add)
-const rg_op rg_op_add = { .name = "add", .step = step_add, .direct = direct_add, .bound = direct_add_bound, .doc = "add($self, n, /)\n--\n\n"
+const rg_op rg_op_add = { .name = "add", .step = rg_step_add, .direct = direct_add, .bound = direct_add_bound, .doc = "add($self, n, /)\n--\n\n"
     "Adds n to the value; the result is the old one. A method and a reagent. Lock-free.\n\n"
     ">>> from reagents import Ref\n>>> r = Ref(1)\n>>> r.add(2)\n1\n>>> r.get()\n3" };
 RG_BOUND(get)
-const rg_op rg_op_get = { .name = "get", .step = step_read, .direct = direct_get, .bound = direct_get_bound, .doc = "get($self)\n--\n\n"
+const rg_op rg_op_get = { .name = "get", .step = rg_step_read, .direct = direct_get, .bound = direct_get_bound, .doc = "get($self)\n--\n\n"
     "The value. A method and a reagent. Never blocks. Wait-free while no composed operation is under way.\n\n"
     ">>> from lockfree import AtomicInt\n>>> AtomicInt(5).get()\n5" };
 RG_BOUND(set)
-const rg_op rg_op_set = { .name = "set", .step = step_write, .direct = direct_set, .bound = direct_set_bound, .doc = "set($self, v, /)\n--\n\n"
+const rg_op rg_op_set = { .name = "set", .step = rg_step_write, .direct = direct_set, .bound = direct_set_bound, .doc = "set($self, v, /)\n--\n\n"
     "v becomes the value. A method (returns None) and a reagent (passes v on). Lock-free.\n\n"
     ">>> from lockfree import AtomicInt\n>>> a = AtomicInt()\n>>> a.set(4)\n>>> a.get()\n4" };

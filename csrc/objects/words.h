@@ -11,9 +11,10 @@ typedef struct WordObject {
     rx_kind kind;
     PyObject *weakrefs;
     PyObject *segment; /* what keeps `at` mapped; NULL: private to the process */
-    /* Of a shared word: its space, and this thread's slot there (-1: error set). */
+    /* Of a shared word: its space, and this thread's slot there (-1: error set, or the word is not
+     * one that anything could be done with). */
     const rg_space *space;
-    int (*my_slot)(PyObject *segment);
+    int (*my_slot)(struct WordObject *);
     rg_word word;
 } WordObject;
 
@@ -25,6 +26,10 @@ static inline PyObject *rg_int_object(uint64_t w) { return PyLong_FromLongLong((
 bool rg_same(PyObject *a, PyObject *b);
 
 /* Reagents on any word. */
+rx_outcome rg_step_read(rx *, Reagent *, PyObject *x, PyObject **y);
+rx_outcome rg_step_write(rx *, Reagent *, PyObject *x, PyObject **y);
+rx_outcome rg_step_swap(rx *, Reagent *, PyObject *x, PyObject **y);
+rx_outcome rg_step_add(rx *, Reagent *, PyObject *x, PyObject **y);
 extern const rg_op rg_op_read, rg_op_write, rg_op_swap, rg_op_add, rg_op_get, rg_op_set;
 PyObject *rg_word_cas(PyObject *self, PyObject *const *args, Py_ssize_t nargs); /* METH_FASTCALL */
 PyObject *rg_word_upd(PyObject *self, PyObject *f);

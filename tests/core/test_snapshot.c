@@ -53,7 +53,8 @@ static void values_that_repeat(void (*writer)(worker *))
     worker w[4] = { 0 };
     void (*f[])(worker *) = { never_both, never_both, never_both, writer };
     workers_run(w, 4, f, 4);
-    for (unsigned i = 0; i < 4; i++) CHECK(w[i].count[0] > 0, "worker %u got nowhere", i);
+    CHECK(w[3].count[0] > 0, "nothing was written");
+    CHECK(w[0].count[0] + w[1].count[0] + w[2].count[0] > 0, "x = y = 0 was never seen: the test is void");
 }
 
 static void repeat_cas(void) { values_that_repeat(alternate_by_cas); }
@@ -94,7 +95,9 @@ static void token_is_somewhere(void)
     rg_store(&token[0], 1);
     workers_run(w, 4, f, 2);
     CHECK(w[0].count[0] + w[2].count[0] > 0, "the token never moved");
-    for (unsigned i = 0; i < 3; i++) CHECK(w[1].count[i] + w[3].count[i] > 0, "nobody saw it, way %u", i);
+    uint64_t seen = 0;
+    for (unsigned i = 0; i < 3; i++) seen += w[1].count[i] + w[3].count[i];
+    CHECK(seen > 0, "nobody saw it: the test is void");
 }
 
 /* An all-compare k-CAS tells even beside writers of other words that never rest. */

@@ -111,6 +111,7 @@ static void *outlives_a_domain(void *p)
         rg_kcas(SPACE, of_thread[1]->index, e, 2);
     }
     spin_barrier_wait(&barrier, 2);
+    spin_barrier_wait(&barrier, 2); /* counted */
     return NULL;
 }
 
@@ -143,6 +144,7 @@ static void domain_opened_again(void)
     CHECK(s != of_thread[1], "two threads, one slot, after the domain was opened again");
     CHECK(rg_load(&dom->active) == 2, "%llu slots in use by two threads", (unsigned long long)rg_load(&dom->active));
     CHECK(rg_load(&pair[0]) == rg_load(&pair[1]), "torn");
+    spin_barrier_wait(&barrier, 2);
     pthread_join(t, NULL);
     CHECK(rg_load(&dom->active) == 1 && rg_load(&s->desc.owner), "the other thread's end took my slot away");
     CHECK(rg_slot_get(dom) == s, "my slot");
