@@ -219,6 +219,7 @@ class Segment:
 
     @property
     def name(self) -> str:
+        """What another process attaches to."""
         return self._name
 
     @property
@@ -228,6 +229,7 @@ class Segment:
 
     @property
     def closed(self) -> bool:
+        """Whether this Segment was closed: it gives no more arrays then."""
         return self._mapping is None
 
     def _open(self) -> Mapping:

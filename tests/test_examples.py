@@ -57,6 +57,8 @@ def modules() -> Iterator[types.ModuleType]:
         for info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
             if info.name.endswith("__main__") or ".tour" in info.name:
                 continue  # it is run as a program, in a test of its own
+            if info.name == "lockfree._shared":
+                continue  # cffi made it: no docstrings, and nothing of it is public
             try:
                 yield importlib.import_module(info.name)
             except ImportError:
@@ -84,9 +86,12 @@ def docstrings() -> Iterator[tuple[str, str, types.ModuleType]]:
             if inspect.isclass(thing):
                 for attribute in vars(thing):
                     # A field of a dataclass with slots is described by its class.
-                    is_field = inspect.ismemberdescriptor(inspect.getattr_static(thing, attribute))
-                    if not attribute.startswith("_") and not is_field:
-                        text = inspect.getdoc(inspect.getattr_static(thing, attribute)) or ""
+                    # So is a plain value: what getdoc finds there describes its type.
+                    value = inspect.getattr_static(thing, attribute)
+                    is_field = inspect.ismemberdescriptor(value)
+                    is_value = not callable(value) and not hasattr(type(value), "__get__")
+                    if not attribute.startswith("_") and not is_field and not is_value:
+                        text = inspect.getdoc(value) or ""
                         yield f"{module.__name__}.{name}.{attribute}", text, module
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import faulthandler
 import gc
 import os
+import signal
 import time
 import warnings
 from functools import partial
@@ -31,7 +31,10 @@ def in_child(function: Any) -> None:
     if child == 0:
         status = 1
         try:
-            faulthandler.dump_traceback_later(PATIENCE, exit=True)  # a child that hangs says where
+            # A child that hangs is killed by the alarm. (faulthandler's own watchdog cannot be set in a child whose
+            # parent has one: it waits for a thread that the child does not have.)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(int(PATIENCE))
             function()
             status = 0
         except BaseException as error:

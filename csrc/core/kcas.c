@@ -55,6 +55,7 @@ static rg_desc_entry *entry_at(const rg_space *sp, rg_desc *d, size_t i)
 
 bool rg_desc_reserve(const rg_space *sp, unsigned me, size_t n)
 {
+    if (n <= RG_INLINE_ENTRIES) return true;
     if (n > sp->max_entries) return false;
     rg_desc *d = rg_desc_at(sp, me);
     for (unsigned j = 0; (RG_INLINE_ENTRIES << j) < n; j++) {
@@ -121,7 +122,11 @@ static void install_by_rdcss(const rg_space *sp, unsigned me, rg_word *w, uint64
     rg_store_rel(&d->rold, old);
     rg_store_rel(&d->rkref, kref);
     uint64_t rref = rg_make_ref(RG_TAG_RDCSS, me, rseq);
-    if (rg_cas(w, old, rref)) resolve_rdcss(sp, rref);
+    if (rg_cas(w, old, rref)) {
+        /* resolve_rdcss with what it would read; the status again after the reference was placed. */
+        uint64_t status = rg_load(&rg_desc_at(sp, rg_ref_slot(kref))->status);
+        rg_cas(w, rref, status == (rg_ref_seq(kref) << 2 | RG_UNDECIDED) ? kref : old);
+    }
     rg_store_rel(&d->raddr, 0); /* nothing in flight: a fork must not look at a word freed since */
 }
 
@@ -192,14 +197,18 @@ static unsigned verify(const rg_space *sp, rg_desc *d, uint64_t seq, size_t from
     return RG_CONFLICT;
 }
 
-/* Phases 1 to 3, from entry `first`; by the owner and by every helper. */
-static void install_and_decide(const rg_space *sp, unsigned me, rg_desc *d, uint64_t kref, size_t first,
+/* Phases 1 to 3, from entry 1; by the owner, who has the entries at hand, and by every helper (own
+ * is NULL). */
+static void install_and_decide(const rg_space *sp, unsigned me, rg_desc *d, uint64_t kref, const rg_cas_entry *own,
                                size_t installed, size_t n)
 {
     uint64_t seq = rg_ref_seq(kref), undecided = seq << 2 | RG_UNDECIDED;
-    for (size_t i = first; i < installed; i++) {
+    for (size_t i = 1; i < installed; i++) {
         rg_cas_entry e;
-        if (!read_entry(sp, d, seq, i, &e)) return;
+        if (own)
+            e = own[i];
+        else if (!read_entry(sp, d, seq, i, &e))
+            return;
         for (;;) {
             uint64_t v = rg_load(e.word);
             if (v == kref) break;
@@ -228,7 +237,7 @@ void rg_help(const rg_space *sp, unsigned me, uint64_t ref)
     if (status >> 2 != rg_ref_seq(ref)) return; /* over, and no reference to it is left */
     rg_desc *mine = rg_desc_at(sp, me);
     rg_store_rlx(&mine->helps, rg_load_rlx(&mine->helps) + 1); /* relaxed: a statistic */
-    if ((status & 3) == RG_UNDECIDED) install_and_decide(sp, me, d, ref, 1, counts >> 32, counts & 0xffffffffu);
+    if ((status & 3) == RG_UNDECIDED) install_and_decide(sp, me, d, ref, NULL, counts >> 32, counts & 0xffffffffu);
     release_helped(sp, d, ref);
 }
 
@@ -275,7 +284,7 @@ static unsigned attempt(const rg_space *sp, unsigned me, const rg_cas_entry *e, 
             return RG_FAILED;
         }
     }
-    install_and_decide(sp, me, d, kref, 1, installed, n);
+    install_and_decide(sp, me, d, kref, e, installed, n);
     release_owned(sp, d, kref, e, installed);
     rg_store_rel(&d->counts, 0);
     return (unsigned)(rg_load_rlx(&d->status) & 3); /* relaxed: decided, only we may change it again */
@@ -296,6 +305,7 @@ static void sort_entries(rg_cas_entry *e, size_t n)
         return;
     }
     for (size_t i = 1; i < n; i++) {
+        if (e[i - 1].word < e[i].word) continue;
         rg_cas_entry x = e[i];
         size_t j = i;
         for (; j > 0 && e[j - 1].word > x.word; j--) e[j] = e[j - 1];
@@ -309,9 +319,12 @@ static size_t writes_first(rg_cas_entry *e, size_t n)
     size_t w = 0;
     for (size_t i = 0; i < n; i++) {
         if (e[i].old == e[i].new_) continue;
-        rg_cas_entry x = e[i];
-        e[i] = e[w];
-        e[w++] = x;
+        if (i != w) {
+            rg_cas_entry x = e[i];
+            e[i] = e[w];
+            e[w] = x;
+        }
+        w++;
     }
     sort_entries(e, w);
     return w;
