@@ -69,7 +69,13 @@ print("ready", flush=True)
 
     def result(self, timeout: float = 60.0) -> str:
         """What it printed; fails unless it ended well."""
-        out, err = self.popen.communicate(timeout=timeout)
+        assert self.popen.stdin is not None and self.popen.stdout is not None and self.popen.stderr is not None
+        self.popen.stdin.close()
+        # Not communicate(): the readline above may have taken more than its line into the stream's buffer.
+        out, err = self.popen.stdout.read(), self.popen.stderr.read()
+        self.popen.wait(timeout)
+        self.popen.stdout.close()
+        self.popen.stderr.close()
         assert self.popen.returncode == 0, f"exit code {self.popen.returncode}\n{out}\n{err}"
         return out
 
