@@ -69,7 +69,9 @@ print("ready", flush=True)
 
     def result(self, timeout: float = 60.0) -> str:
         """What it printed; fails unless it ended well."""
-        assert self.popen.stdin is not None and self.popen.stdout is not None and self.popen.stderr is not None
+        assert self.popen.stdin is not None
+        assert self.popen.stdout is not None
+        assert self.popen.stderr is not None
         self.popen.stdin.close()
         # Not communicate(): the readline above may have taken more than its line into the stream's buffer.
         out, err = self.popen.stdout.read(), self.popen.stderr.read()

@@ -93,7 +93,7 @@ mutant decide-any kcas.c 's/^    rg_cas\(&d->status, seq << 2 \| RG_UNDECIDED, s
     plain gated_kcas.stale_decision 'a late helper decides the next operation'
 mutant same-number kcas.c 's/uint64_t seq = \(\(rg_load_rlx\(&d->status\) >> 2\) \+ 1\) & RG_SEQ_MASK;/uint64_t seq = ((rg_load_rlx(\&d->status) >> 2) | 1) \& RG_SEQ_MASK;/' \
     plain gated_kcas.stale_decision 'the sequence number is not new'
-mutant help-skips-entry kcas.c 's/install_and_decide\(sp, me, d, ref, 1,/install_and_decide(sp, me, d, ref, 2,/' \
+mutant help-skips-entry kcas.c '/^static void install_and_decide/,/^}/s/for \(size_t i = 1; i < installed/for (size_t i = own ? 1 : 2; i < installed/' \
     plain gated_kcas.owner_stalls_undecided 'a helper forgets one word'
 mutant undo-writes-new kcas.c 's/succeeded \? e\[i\]\.new_ : e\[i\]\.old/(succeeded, e[i].new_)/' \
     plain test_kcas.conservation 'a failed operation leaves its new values'
@@ -114,9 +114,9 @@ mutant pin-no-fence epoch.h '/^static inline void rg_pin/,/^}/s/^        rg_fenc
 mutant advance-no-membarrier epoch.c 's/if \(!rg_asymmetric \|\| syscall\(SYS_membarrier, MEMBARRIER_PRIVATE, 0, 0\) != 0\) rg_fence\(\);/rg_fence();/' \
     plain test_membarrier 'nobody pays for the fence that pins do not have'
 mutant unpin-relaxed epoch.h 's/rg_store_rel\(&s->epoch, 0\);/rg_store_rlx(\&s->epoch, 0);/' \
-    tsan test_epoch.readers_are_safe 'reads of the pinned section may come after it'
+    tsan test_order.looks_before_free 'reads of the pinned section may come after it'
 mutant scan-relaxed epoch.c 's/uint64_t p = rg_load_acq\(&o->epoch\);/uint64_t p = rg_load_rlx(\&o->epoch);/' \
-    tsan test_epoch.readers_are_safe 'the free may come before what it waited for'
+    tsan test_order.looks_before_free 'the free may come before what it waited for'
 mutant holders-ignored node.h 's/if \(\(rg_load_acq\(meta\) & RG_HOLDERS\) == 0 \|\| .*\) rg_node_free/(void)meta;\n    rg_node_free/' \
     plain test_epoch.holds 'the grace period frees what is held'
 mutant last-holder-keeps node.h 's/& RG_HOLDERS\) == 3 &&/\& RG_HOLDERS) == 2 \&\&/' \
