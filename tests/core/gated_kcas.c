@@ -21,6 +21,11 @@ static void helper_stalls(unsigned skip)
     start(&g, 2); /* the descriptor is used again */
     finish(&g);
     CHECK(g.result == RG_SUCCEEDED, "D and E");
+    if (skip == 0) { /* now its RDCSS reference is on C: let somebody else resolve it */
+        CHECK(run_to(&h, CAS, C, 0) && rg_is_ref(w[2]), "too late");
+        rg_help(SPACE, g.slot->index, w[2]);
+        CHECK(w[2] == 0, "resolved to a reference of an operation that is over");
+    }
     finish(&h);
     for (unsigned i = 0; i < 5; i++) CHECK(!rg_is_ref(w[i]), "word %u holds a reference that nobody can resolve", i);
     CHECK(h.value == 0 && !w[0] && !w[1] && !w[2] && w[3] == 1 && w[4] == 1, "the values");

@@ -59,8 +59,10 @@ mutant() { # mutant NAME FILE SED MODE TEST REASON
 # ---- k-CAS
 mutant owner-keeps-rdcss kcas.c '/^static void release_owned/,/^}/s/if \(rg_is_ref\(v\) && rg_is_rdcss\(v\)\)/if (0)/' \
     plain gated_kcas.dangling_reference 'the owner leaves with an RDCSS reference to it on a word'
-mutant rdcss-blind kcas.c 's/bool undecided = status == .*/bool undecided = (status, true);/' \
+mutant rdcss-blind kcas.c 's/status == \(rg_ref_seq\(kref\) << 2 \| RG_UNDECIDED\) \? kref : old/(status, kref)/' \
     plain gated_kcas.late_rdcss 'RDCSS installs without asking whether it is decided'
+mutant resolve-blind kcas.c 's/bool undecided = status == .*/bool undecided = (status, true);/' \
+    plain gated_kcas.late_rdcss 'likewise, when somebody else resolves it'
 mutant no-help kcas.c '/if \(\(status & 3\) == RG_UNDECIDED\) install_and_decide/d' \
     plain gated_kcas.owner_stalls_undecided 'nobody finishes an operation but its owner'
 mutant no-help-release kcas.c '/^void rg_help/,/^}/s/^    release_helped\(.*//' \
