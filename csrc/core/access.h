@@ -25,6 +25,9 @@ typedef _Atomic(uint64_t) rg_word;
 _Static_assert(sizeof(rg_word) == 8, "a word is 64 bits");
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics must be lock-free");
 
+/* Kept out of the way of the code that calls it. */
+#define RG_SLOW __attribute__((noinline, cold))
+
 #ifdef RG_CHECKED
 #include RG_CHECKED
 #else

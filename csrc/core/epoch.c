@@ -13,7 +13,10 @@
 #include <sys/syscall.h>
 #endif
 
-#define RG_DUE 256 /* retirements between two tries to advance: a scan of all slots and a membarrier */
+/* Retirements between two tries to advance, beside one for each slot to scan. Few, so that nodes come
+ * round again while they are still in the cache; and since threads that work keep up by themselves, a
+ * try is cheap. */
+#define RG_DUE 32
 
 _Thread_local rg_slot_cache rg_tls __attribute__((tls_model("initial-exec")));
 bool rg_asymmetric;
@@ -60,21 +63,36 @@ static void orphan_ring(rg_slot *s)
 
 /* ---- reclaiming --------------------------------------------------------------------------- */
 
-static void advance(rg_slot *s)
+/* Whether a slot that has announced `was` is not pinned at it; if so it is made to announce anew. */
+static bool quiesce(rg_slot *o, uint64_t was)
+{
+    /* acquire: pairs with the release in rg_unpin, so what it read happened before we free */
+    return !rg_load_acq(&o->pinned) && (rg_cas(&o->epoch, was, 0) || rg_load(&o->epoch) == 0);
+}
+
+/* False: somebody is pinned at an earlier epoch. */
+static bool advance(rg_slot *s)
 {
     rg_domain *d = s->domain;
-    uint64_t e = rg_load(&d->epoch);
-    /* Any pin older than this fence is visible to the scan; any later one sees all unlinking done
-     * before it. */
-    heavy_fence();
+    uint64_t e = rg_load(&d->epoch), now = e << 1 | 1;
+    /* Any announcement older than this fence is visible to the scan; any later one sees all
+     * unlinking done before it. */
+    rg_fence();
+    bool heavy = false;
     unsigned high = (unsigned)rg_load(&d->high);
     for (unsigned i = 0; i < high; i++) {
         rg_slot *o = (rg_slot *)rg_desc_at(&d->space, i);
-        /* acquire: pairs with the release in rg_unpin, so what it read happened before we free */
+        /* acquire: announcing again is a store after all that was read at the epoch before */
         uint64_t p = rg_load_acq(&o->epoch);
-        if (p && p != (e << 1 | 1)) return;
+        if (!p || p == now || o == s) continue; /* we are not pinned, and know e */
+        if (p > now) return true; /* the epoch has moved on, and e proves nothing about later pins */
+        /* Any pin older than this fence is visible to quiesce(); any later one sees the epoch e. */
+        if (!heavy) heavy_fence();
+        heavy = true;
+        if (!quiesce(o, p)) return false;
     }
     rg_cas(&d->epoch, e, e + 1);
+    return true;
 }
 
 /* The only slot in use, and not pinned itself: nobody is looking at anything. A slot that
@@ -113,11 +131,29 @@ static void adopt_orphans(rg_slot *s)
 static void reclaim_round(rg_slot *s)
 {
     s->reclaiming = true;
-    if (!alone(s)) advance(s);
+    bool held_back = !alone(s) && !advance(s);
     drain(s, &s->ring);
     adopt_orphans(s);
     s->reclaiming = false;
-    s->due = s->ring.tail - s->ring.head + RG_DUE;
+    size_t left = s->ring.tail - s->ring.head;
+    /* Somebody pinned is not running, perhaps for long: ask less and less often, for asking is dear
+     * (quiesce) while what is kept grows by a quarter between two questions at most. */
+    size_t due = RG_DUE + (size_t)rg_load(&s->domain->high);
+    s->due = left + (held_back && left / 4 > due ? left / 4 : due);
+}
+
+void rg_lost(rg_slot *s, rg_backoff *b)
+{
+    /* relaxed: our own clock, which counts two for each CAS */
+    if (!b->spin) *b = rg_patience_lost(&s->patience, rg_load_rlx(&s->desc.clock) / 2);
+    unsigned pins = s->pins;
+    if (pins <= 1) { /* else an outer section relies on it */
+        s->pins = 0;
+        rg_publish_unpinned(s);
+        rg_withdraw(s);
+    }
+    rg_backoff_wait(b);
+    if (pins == 1) rg_pin(s);
 }
 
 void rg_reclaim(rg_slot *s)
@@ -166,6 +202,7 @@ static void slot_release(rg_slot *s)
 {
     rg_domain *d = s->domain;
     s->pins = 0;
+    rg_store(&s->pinned, 0);
     rg_store(&s->epoch, 0);
     rg_free_node_cache(s);
     orphan_ring(s);
@@ -306,6 +343,7 @@ void rg_domain_close(rg_domain *d)
         rg_free_node_cache(o);
         o->pins = 0;
         o->detached = false;
+        rg_store(&o->pinned, 0);
         rg_store(&o->epoch, 0);
         rg_store(&o->desc.owner, 0);
     }

@@ -2,13 +2,18 @@
  * what they have given up but others may still look at. After Fraser (2004) and crossbeam-epoch.
  *
  * Invariant: what is retired at global epoch g is reclaimed only once the global epoch is g + 2
- * or later. The global epoch moves from g to g + 1 only when every pinned slot is pinned at g.
+ * or later. The global epoch moves from g to g + 1 only when every pinned slot has announced g.
  * So whoever could have found a thing before it was unlinked has unpinned since.
  *
- * Pinning publishes the epoch and needs a StoreLoad fence before the first load of a pointer:
- * otherwise the load may happen before the pin is visible, the epoch advance twice, and the block
- * be freed under the load. Where the kernel offers membarrier(2) the fence is the advancer's to
- * pay (it interrupts all threads of the process), and pinning is a plain store.
+ * Announcing publishes the epoch and needs a StoreLoad fence before the first load of a pointer:
+ * otherwise the load may happen before the announcement is visible, the epoch advance twice, and
+ * the block be freed under the load. So it is done once an epoch, not once a pin: the announcement
+ * stays when the slot unpins, and holds the epoch back all the same (a later pin at the same epoch
+ * needs no fence, for the epoch has moved on by one at most since). Who finds that a slot lags
+ * behind looks whether it is pinned, and if not takes its announcement back: that look is the one
+ * that needs a fence on both sides. Pinning is frequent and lagging is rare; where the kernel
+ * offers membarrier(2) the fence is the onlooker's to pay for both (it interrupts all threads of
+ * the process, which takes as long as a hundred pushes), and pinning is a plain store.
  *
  * Retired things wait in a ring of the slot that retired them. One rule keeps destructors prompt:
  * while only one slot is in use nobody can be looking, and things are reclaimed when the slot
@@ -39,7 +44,8 @@ typedef struct rg_domain rg_domain;
 
 typedef struct rg_slot {
     rg_desc desc; /* first: a space sees slots as descriptors */
-    _Alignas(RG_CACHE_LINE) rg_word epoch; /* epoch << 1 | 1 while pinned, else 0 */
+    _Alignas(RG_CACHE_LINE) rg_word epoch; /* announced: epoch << 1 | 1, or 0 */
+    rg_word pinned; /* 0 or 1 */
     /* What follows is the owner's alone, statistics aside. */
     rg_domain *domain;
     unsigned index, pins;
@@ -49,6 +55,7 @@ typedef struct rg_slot {
     rg_ring ring;
     struct rg_node *free_nodes; /* node.h */
     size_t free_count;
+    rg_patience patience;
     rg_word stat[4]; /* owned by the objects layer */
 } rg_slot;
 
@@ -85,10 +92,20 @@ typedef struct rg_slot_cache {
 } rg_slot_cache;
 extern _Thread_local rg_slot_cache rg_tls __attribute__((tls_model("initial-exec")));
 
+/* The same where it is at hand, else NULL. */
+static inline rg_slot *rg_slot_at_hand(rg_domain *d)
+{
+    return __builtin_expect(rg_tls.domain == d && rg_tls.generation == rg_load_rlx(&d->generation), 1) ? rg_tls.slot : NULL;
+}
+
 static inline rg_slot *rg_slot_get(rg_domain *d)
 {
     /* relaxed: whoever opened the domain handed it to us, its generation included */
-    if (__builtin_expect(rg_tls.domain == d && rg_tls.generation == rg_load_rlx(&d->generation), 1)) return rg_tls.slot;
+    if (__builtin_expect(rg_tls.domain == d && rg_tls.generation == rg_load_rlx(&d->generation), 1)) {
+        rg_slot *s = rg_tls.slot;
+        if (!s) __builtin_unreachable(); /* there is one where there is a domain */
+        return s;
+    }
     return rg_slot_slow(d);
 }
 
@@ -100,35 +117,89 @@ static inline void rg_pin(rg_slot *s) { s->pins++; }
 static inline void rg_pin(rg_slot *s)
 {
     if (s->pins++) return;
-    /* relaxed load: a stale epoch pins an older one, which only holds the epoch back */
-    uint64_t e = rg_load_rlx(&s->domain->epoch);
-    rg_store_rlx(&s->epoch, e << 1 | 1);
+    rg_store_rlx(&s->pinned, 1);
     if (rg_asymmetric)
-        rg_compiler_barrier(); /* the fence is in advance(), epoch.c */
+        rg_compiler_barrier(); /* the fence is in quiesce(), epoch.c */
     else
         rg_fence();
+    /* relaxed: what is announced was announced with a fence, by us, and stands unless somebody saw,
+     * past the fence above, that we were not pinned; then our load, past it too, sees at least the
+     * epoch that they saw, which is another. A stale epoch announces an older one, which only holds
+     * the epoch back. */
+    uint64_t e = rg_load_rlx(&s->domain->epoch) << 1 | 1;
+    if (__builtin_expect(rg_load_rlx(&s->epoch) == e, 1)) return;
+    rg_store(&s->epoch, e);
+    rg_fence();
 }
 #endif
 
+/* A CAS of an operation was lost; *b is the operation's, and zero before its first loss. If pinned, the
+ * wait is not, as it would hold the epoch back: nothing read before may be looked at after. */
+void rg_lost(rg_slot *, rg_backoff *b);
+
 void rg_reclaim(rg_slot *);
+static inline void rg_reclaim_when_due(rg_slot *s)
+{
+    if (__builtin_expect(s->ring.tail - s->ring.head >= s->due, 0)) rg_reclaim(s);
+}
+
+static inline void rg_publish_unpinned(rg_slot *s)
+{
+#ifndef RG_EXCLUSIVE
+    /* release: all loads and stores of the pinned section stay before it */
+    rg_store_rel(&s->pinned, 0);
+#else
+    (void)s;
+#endif
+}
+
+/* A short section that nests in no other and ends with rg_glanced: what rg_pin and rg_unpin do where
+ * nothing has to be done but publish. False, and nothing done, where there has. If something was
+ * retired, rg_reclaim_when_due afterwards. */
+static inline bool rg_glance(rg_slot *s)
+{
+#ifdef RG_EXCLUSIVE
+    (void)s;
+#else
+    rg_store_rlx(&s->pinned, 1);
+    if (rg_asymmetric)
+        rg_compiler_barrier();
+    else
+        rg_fence();
+    /* relaxed: as in rg_pin */
+    if (__builtin_expect(s->pins || rg_load_rlx(&s->epoch) != (rg_load_rlx(&s->domain->epoch) << 1 | 1), 0)) {
+        if (!s->pins) rg_publish_unpinned(s);
+        return false;
+    }
+#endif
+    return true;
+}
+static inline void rg_glanced(rg_slot *s) { rg_publish_unpinned(s); }
+
+/* Unpinned, and for longer than it takes others to notice: spares them finding out. */
+static inline void rg_withdraw(rg_slot *s)
+{
+#ifndef RG_EXCLUSIVE
+    rg_store_rel(&s->epoch, 0); /* release: as above, for who takes this for an answer */
+#else
+    (void)s;
+#endif
+}
 
 static inline void rg_unpin(rg_slot *s)
 {
     if (--s->pins) return;
-#ifndef RG_EXCLUSIVE
-    /* release: all loads and stores of the pinned section stay before it */
-    rg_store_rel(&s->epoch, 0);
-#endif
-    if (__builtin_expect(s->ring.tail - s->ring.head >= s->due, 0)) rg_reclaim(s);
+    rg_publish_unpinned(s);
+    rg_reclaim_when_due(s);
 }
 
 /* Room for k more retirements, to be made sure of before anything is unlinked. */
 bool rg_reserve_slow(rg_slot *, size_t k);
-static inline bool rg_reserve(rg_slot *s, size_t k)
+static inline bool rg_has_room(rg_slot *s, size_t k)
 {
-    size_t used = s->ring.tail - s->ring.head;
-    return __builtin_expect(s->ring.items && used + k <= s->ring.mask + 1, 1) || rg_reserve_slow(s, k);
+    return __builtin_expect(s->ring.items && s->ring.tail - s->ring.head + k <= s->ring.mask + 1, 1);
 }
+static inline bool rg_reserve(rg_slot *s, size_t k) { return rg_has_room(s, k) || rg_reserve_slow(s, k); }
 
 /* p was unlinked; fn(slot, p) runs when nobody can look at it any more, in some unpinned thread of
  * the domain. Room was reserved. Lazily: it may wait for company (memory that nobody misses). */

@@ -113,32 +113,33 @@ static void resolve_rdcss(const rg_space *sp, uint64_t rref)
     rg_cas(word_at(sp, off), rref, undecided ? kref : old);
 }
 
-static void install_by_rdcss(const rg_space *sp, unsigned me, rg_word *w, uint64_t old, uint64_t kref)
+/* d: the caller's own; of: the k-CAS's. Whether the word was seen to hold kref, now or before. */
+static bool install_by_rdcss(const rg_space *sp, unsigned me, rg_desc *d, rg_desc *of, rg_word *w, uint64_t old, uint64_t kref)
 {
-    rg_desc *d = rg_desc_at(sp, me);
     uint64_t rseq = (rg_load_rlx(&d->rseq) + 1) & RG_SEQ_MASK; /* relaxed: own field */
     rg_store_rel(&d->rseq, rseq);
     rg_store_rel(&d->raddr, offset_of(sp, w));
     rg_store_rel(&d->rold, old);
     rg_store_rel(&d->rkref, kref);
     uint64_t rref = rg_make_ref(RG_TAG_RDCSS, me, rseq);
-    if (rg_cas(w, old, rref)) {
-        /* resolve_rdcss with what it would read; the status again after the reference was placed. */
-        uint64_t status = rg_load(&rg_desc_at(sp, rg_ref_slot(kref))->status);
-        rg_cas(w, rref, status == (rg_ref_seq(kref) << 2 | RG_UNDECIDED) ? kref : old);
-    }
-    rg_store_rel(&d->raddr, 0); /* nothing in flight: a fork must not look at a word freed since */
+    if (!rg_cas(w, old, rref)) return false;
+    /* resolve_rdcss with what it would read; the status again after the reference was placed. */
+    uint64_t status = rg_load(&of->status);
+    bool undecided = status == (rg_ref_seq(kref) << 2 | RG_UNDECIDED);
+    return rg_cas(w, rref, undecided ? kref : old) && undecided;
 }
+
+/* After the last of an operation: nothing is in flight, and a fork must not look at a word freed since. */
+static void rdcss_over(rg_desc *mine) { rg_store_rel(&mine->raddr, 0); }
 
 /* ---- the phases -------------------------------------------------------------------------- */
 
-static void decide(const rg_space *sp, unsigned me, rg_desc *d, uint64_t seq, unsigned state)
+static void decide(rg_desc *mine, rg_desc *d, uint64_t seq, unsigned state)
 {
-    rg_desc *mine = rg_desc_at(sp, me);
-    bool change = state == RG_SUCCEEDED;
-    if (change) rg_clock_begin(mine);
-    rg_cas(&d->status, seq << 2 | RG_UNDECIDED, seq << 2 | state);
-    if (change) rg_clock_end(mine);
+    if (state == RG_SUCCEEDED)
+        rg_cas_once(mine, &d->status, seq << 2 | RG_UNDECIDED, seq << 2 | state);
+    else
+        rg_cas(&d->status, seq << 2 | RG_UNDECIDED, seq << 2 | state);
 }
 
 /* A helper's release: replaces the references it finds. */
@@ -199,8 +200,8 @@ static unsigned verify(const rg_space *sp, rg_desc *d, uint64_t seq, size_t from
 
 /* Phases 1 to 3, from entry 1; by the owner, who has the entries at hand, and by every helper (own
  * is NULL). */
-static void install_and_decide(const rg_space *sp, unsigned me, rg_desc *d, uint64_t kref, const rg_cas_entry *own,
-                               size_t installed, size_t n)
+static void install_and_decide(const rg_space *sp, unsigned me, rg_desc *mine, rg_desc *d, uint64_t kref,
+                               const rg_cas_entry *own, size_t installed, size_t n)
 {
     uint64_t seq = rg_ref_seq(kref), undecided = seq << 2 | RG_UNDECIDED;
     for (size_t i = 1; i < installed; i++) {
@@ -215,15 +216,15 @@ static void install_and_decide(const rg_space *sp, unsigned me, rg_desc *d, uint
             if (rg_is_ref(v)) {
                 rg_help(sp, me, v);
             } else if (v != e.old) {
-                decide(sp, me, d, seq, RG_FAILED);
+                decide(mine, d, seq, RG_FAILED);
                 return;
-            } else {
-                install_by_rdcss(sp, me, e.word, e.old, kref);
+            } else if (install_by_rdcss(sp, me, mine, d, e.word, e.old, kref)) {
+                break;
             }
             if (rg_load(&d->status) != undecided) return;
         }
     }
-    decide(sp, me, d, seq, installed < n ? verify(sp, d, seq, installed, n) : RG_SUCCEEDED);
+    decide(mine, d, seq, installed < n ? verify(sp, d, seq, installed, n) : RG_SUCCEEDED);
 }
 
 void rg_help(const rg_space *sp, unsigned me, uint64_t ref)
@@ -237,7 +238,10 @@ void rg_help(const rg_space *sp, unsigned me, uint64_t ref)
     if (status >> 2 != rg_ref_seq(ref)) return; /* over, and no reference to it is left */
     rg_desc *mine = rg_desc_at(sp, me);
     rg_store_rlx(&mine->helps, rg_load_rlx(&mine->helps) + 1); /* relaxed: a statistic */
-    if ((status & 3) == RG_UNDECIDED) install_and_decide(sp, me, d, ref, NULL, counts >> 32, counts & 0xffffffffu);
+    if ((status & 3) == RG_UNDECIDED) {
+        install_and_decide(sp, me, mine, d, ref, NULL, counts >> 32, counts & 0xffffffffu);
+        rdcss_over(mine);
+    }
     release_helped(sp, d, ref);
 }
 
@@ -247,13 +251,12 @@ static void release_owned(const rg_space *sp, rg_desc *d, uint64_t kref, const r
     bool succeeded = (rg_load(&d->status) & 3) == RG_SUCCEEDED;
     for (size_t i = 0; i < installed; i++) {
         for (;;) {
+            if (rg_cas(e[i].word, kref, succeeded ? e[i].new_ : e[i].old)) break;
             uint64_t v = rg_load(e[i].word);
-            if (rg_is_ref(v) && rg_is_rdcss(v)) {
+            if (rg_is_ref(v) && rg_is_rdcss(v))
                 resolve_rdcss(sp, v);
-                continue;
-            }
-            if (v == kref) rg_cas(e[i].word, kref, succeeded ? e[i].new_ : e[i].old);
-            break;
+            else if (v != kref)
+                break;
         }
     }
 }
@@ -284,8 +287,9 @@ static unsigned attempt(const rg_space *sp, unsigned me, const rg_cas_entry *e, 
             return RG_FAILED;
         }
     }
-    install_and_decide(sp, me, d, kref, e, installed, n);
+    install_and_decide(sp, me, d, d, kref, e, installed, n);
     release_owned(sp, d, kref, e, installed);
+    rdcss_over(d);
     rg_store_rel(&d->counts, 0);
     return (unsigned)(rg_load_rlx(&d->status) & 3); /* relaxed: decided, only we may change it again */
 }
@@ -372,7 +376,7 @@ void rg_desc_abandon(const rg_space *sp, unsigned me, unsigned dead)
     uint64_t rref = rg_make_ref(RG_TAG_RDCSS, dead, rg_load(&d->rseq));
     resolve_rdcss(sp, rref);
     /* Undecided: nobody waits for its result, so failing it is always right. */
-    decide(sp, me, d, seq, RG_FAILED);
+    decide(rg_desc_at(sp, me), d, seq, RG_FAILED);
     uint64_t kref = rg_make_ref(RG_TAG_KCAS, dead, seq);
     size_t installed = rg_load_acq(&d->counts) >> 32;
     for (size_t i = 0; i < installed; i++) {

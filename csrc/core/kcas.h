@@ -135,9 +135,10 @@ static inline uint64_t rg_read(const rg_space *sp, unsigned me, rg_word *w)
 /* One try: may also fail because an operation is under way on the word. */
 static inline bool rg_cas_once(rg_desc *me, rg_word *w, uint64_t old, uint64_t new_)
 {
-    rg_clock_begin(me);
+    uint64_t c = rg_load_rlx(&me->clock); /* begin and end, as above, with one load for both */
+    rg_store_rel(&me->clock, c + 1);
     bool ok = rg_cas(w, old, new_);
-    rg_clock_end(me);
+    rg_store_rel(&me->clock, c + 2);
     return ok;
 }
 

@@ -22,21 +22,34 @@ typedef struct rg_node {
     rg_word meta;
 } rg_node;
 
-#define RG_NODE_CACHE 1024 /* free nodes that a slot keeps: four reclaim rounds */
+#define RG_NODE_CACHE 1024 /* free nodes that a slot keeps */
+
+/* What one try at an operation came to. */
+typedef enum rg_tried {
+    RG_TRIED_DONE,
+    RG_TRIED_EMPTY,
+    RG_TRIED_LOST, /* another thread was faster: back off */
+    RG_TRIED_BUSY  /* an operation is under way on a word: help it */
+} rg_tried;
 
 static inline uint64_t rg_node_word(rg_node *n) { return (uint64_t)(uintptr_t)n; }
 static inline rg_node *rg_node_of(uint64_t w) { return (rg_node *)(uintptr_t)w; }
 
-static inline rg_node *rg_node_new(rg_slot *s, uint64_t value)
+/* One that the slot keeps; NULL when it keeps none. next and meta are to be set. */
+static inline rg_node *rg_node_kept(rg_slot *s, uint64_t value)
 {
     rg_node *n = s->free_nodes;
-    if (n) {
-        s->free_nodes = rg_node_of(rg_load_rlx(&n->next)); /* relaxed: private list */
-        s->free_count--;
-    } else {
-        n = rg_alloc(sizeof *n);
-        if (!n) return NULL;
-    }
+    if (!n) return NULL;
+    s->free_nodes = rg_node_of(rg_load_rlx(&n->next)); /* relaxed: private list */
+    s->free_count--;
+    n->value = value;
+    return n;
+}
+
+static inline rg_node *rg_node_new(rg_slot *s, uint64_t value)
+{
+    rg_node *n = rg_node_kept(s, value);
+    if (!n && !(n = rg_alloc(sizeof *n))) return NULL;
     rg_store_rlx(&n->next, 0); /* relaxed: private until a CAS publishes it */
     rg_store_rlx(&n->meta, 0);
     n->value = value;
@@ -53,6 +66,15 @@ static inline void rg_node_free(rg_slot *s, rg_node *n)
     rg_store_rlx(&n->next, rg_node_word(s->free_nodes));
     s->free_nodes = n;
     s->free_count++;
+}
+
+/* Between two tries: helps what is under way on the word, or waits. */
+static inline void rg_again(rg_slot *s, rg_backoff *b, rg_tried t, rg_word *w)
+{
+    if (t == RG_TRIED_LOST)
+        rg_lost(s, b);
+    else
+        (void)rg_read(&s->domain->space, s->index, w);
 }
 
 #define RG_HOLDERS ((1ULL << 20) - 1)

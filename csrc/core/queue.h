@@ -35,35 +35,67 @@ static inline rg_node *rg_queue_last(rg_slot *s, rg_queue *q)
     }
 }
 
-/* Pinned. Returns the word that was changed, for the waiters. Lock-free. */
-static inline rg_word *rg_queue_put(rg_slot *s, rg_queue *q, rg_node *n)
+/* Pinned. Once done the node is the queue's, and *changed the word that waiters may wait for. Busy:
+ * also when tail lags. */
+static inline rg_tried rg_queue_try_put(rg_slot *s, rg_queue *q, rg_node *n, rg_word **changed)
 {
-    rg_backoff b = RG_BACKOFF_INIT;
-    for (;;) {
-        rg_node *t = rg_queue_last(s, q);
-        rg_node_place(n, rg_node_position(t) + 1);
-        if (rg_cas_once(&s->desc, &t->next, 0, rg_node_word(n))) {
-            rg_cas(&q->tail, rg_node_word(t), rg_node_word(n));
-            return &t->next;
-        }
-        rg_backoff_wait(&b);
-    }
+    uint64_t tail = rg_load(&q->tail);
+    if (__builtin_expect(rg_is_ref(tail), 0)) return RG_TRIED_BUSY;
+    rg_node *t = rg_node_of(tail);
+    if (__builtin_expect(rg_load(&t->next) != 0, 0)) return RG_TRIED_BUSY;
+    rg_store_rlx(&n->next, 0); /* relaxed: private until the CAS */
+    rg_node_place(n, rg_node_position(t) + 1);
+    if (__builtin_expect(!rg_cas_once(&s->desc, &t->next, 0, rg_node_word(n)), 0)) return RG_TRIED_LOST;
+    rg_cas(&q->tail, tail, rg_node_word(n));
+    *changed = &t->next;
+    return RG_TRIED_DONE;
 }
 
-/* Pinned. On success the old dummy, for the caller to retire, with the payload in *value. */
+/* Pinned. *old is the dummy that was, for the caller to retire; *value the payload. */
+static inline rg_tried rg_queue_try_get(rg_slot *s, rg_queue *q, rg_node **old, uint64_t *value)
+{
+    uint64_t h = rg_load(&q->head);
+    if (__builtin_expect(rg_is_ref(h), 0)) return RG_TRIED_BUSY;
+    *old = rg_node_of(h);
+    uint64_t next = rg_load(&(*old)->next);
+    if (__builtin_expect(rg_is_ref(next), 0)) return RG_TRIED_BUSY;
+    if (!next) return RG_TRIED_EMPTY;
+    uint64_t tail = rg_load(&q->tail);
+    if (__builtin_expect(tail == h || rg_is_ref(tail), 0)) {
+        tail = rg_read(&s->domain->space, s->index, &q->tail);
+        if (tail == h) rg_cas(&q->tail, h, next); /* no clock: see rg_queue_last */
+    }
+    *value = rg_node_of(next)->value;
+    return __builtin_expect(rg_cas_once(&s->desc, &q->head, h, next), 1) ? RG_TRIED_DONE : RG_TRIED_LOST;
+}
+
+/* Both until they come through: lock-free. Pinned, but not all the time: see rg_lost. */
+static inline rg_word *rg_queue_put(rg_slot *s, rg_queue *q, rg_node *n)
+{
+    rg_backoff b = { 0 };
+    rg_word *changed = NULL;
+    for (rg_tried t; (t = rg_queue_try_put(s, q, n, &changed)) != RG_TRIED_DONE;) {
+        if (t == RG_TRIED_LOST)
+            rg_lost(s, &b);
+        else
+            (void)rg_queue_last(s, q);
+    }
+    return changed;
+}
+
 static inline rg_node *rg_queue_get(rg_slot *s, rg_queue *q, uint64_t *value)
 {
     const rg_space *sp = &s->domain->space;
-    rg_backoff b = RG_BACKOFF_INIT;
-    for (;;) {
-        uint64_t h = rg_read(sp, s->index, &q->head);
-        uint64_t next = rg_read(sp, s->index, &rg_node_of(h)->next);
-        if (!next) return NULL;
-        if (rg_read(sp, s->index, &q->tail) == h) rg_cas(&q->tail, h, next);
-        *value = rg_node_of(next)->value;
-        if (rg_cas_once(&s->desc, &q->head, h, next)) return rg_node_of(h);
-        rg_backoff_wait(&b);
+    rg_backoff b = { 0 };
+    rg_node *old = NULL;
+    for (rg_tried t; (t = rg_queue_try_get(s, q, &old, value)) != RG_TRIED_DONE;) {
+        if (t == RG_TRIED_EMPTY) return NULL;
+        if (t == RG_TRIED_LOST)
+            rg_lost(s, &b);
+        else /* under way on head, or on the link of what it says */
+            (void)rg_read(sp, s->index, &rg_node_of(rg_read(sp, s->index, &q->head))->next);
     }
+    return old;
 }
 
 /* May count an item twice or miss one that moves meanwhile, as any size of a queue in use. */

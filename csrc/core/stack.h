@@ -26,31 +26,42 @@ static inline void rg_stack_link(rg_node *n, uint64_t below)
     rg_node_place(n, below ? rg_node_position(rg_node_of(below)) + 1 : 1);
 }
 
-/* Pinned. The node is the stack's afterwards. Lock-free. */
-static inline void rg_stack_push(rg_slot *s, rg_stack *st, rg_node *n)
+/* Pinned. Once done the node is the stack's. */
+static inline rg_tried rg_stack_try_push(rg_slot *s, rg_stack *st, rg_node *n)
 {
-    const rg_space *sp = &s->domain->space;
-    rg_backoff b = RG_BACKOFF_INIT;
-    for (;;) {
-        uint64_t h = rg_read(sp, s->index, &st->head);
-        rg_stack_link(n, h);
-        if (rg_cas_once(&s->desc, &st->head, h, rg_node_word(n))) return;
-        rg_backoff_wait(&b);
-    }
+    uint64_t h = rg_load(&st->head);
+    if (__builtin_expect(rg_is_ref(h), 0)) return RG_TRIED_BUSY;
+    rg_stack_link(n, h);
+    return __builtin_expect(rg_cas_once(&s->desc, &st->head, h, rg_node_word(n)), 1) ? RG_TRIED_DONE : RG_TRIED_LOST;
 }
 
-/* Pinned. The unlinked node, for the caller to retire; NULL: empty. Lock-free. */
+/* Pinned. *n is the unlinked node, for the caller to retire. */
+static inline rg_tried rg_stack_try_pop(rg_slot *s, rg_stack *st, rg_node **n)
+{
+    uint64_t h = rg_load(&st->head);
+    if (__builtin_expect(rg_is_ref(h), 0)) return RG_TRIED_BUSY;
+    if (!h) return RG_TRIED_EMPTY;
+    *n = rg_node_of(h);
+    uint64_t below = rg_load_rlx(&(*n)->next); /* relaxed: never changes */
+    return __builtin_expect(rg_cas_once(&s->desc, &st->head, h, below), 1) ? RG_TRIED_DONE : RG_TRIED_LOST;
+}
+
+/* Both until they come through: lock-free. Pinned, but not all the time: see rg_lost. */
+static inline void rg_stack_push(rg_slot *s, rg_stack *st, rg_node *n)
+{
+    rg_backoff b = { 0 };
+    for (rg_tried t; (t = rg_stack_try_push(s, st, n)) != RG_TRIED_DONE;) rg_again(s, &b, t, &st->head);
+}
+
 static inline rg_node *rg_stack_pop(rg_slot *s, rg_stack *st)
 {
-    const rg_space *sp = &s->domain->space;
-    rg_backoff b = RG_BACKOFF_INIT;
-    for (;;) {
-        uint64_t h = rg_read(sp, s->index, &st->head);
-        if (!h) return NULL;
-        rg_node *n = rg_node_of(h);
-        if (rg_cas_once(&s->desc, &st->head, h, rg_load_rlx(&n->next))) return n; /* relaxed: never changes */
-        rg_backoff_wait(&b);
+    rg_backoff b = { 0 };
+    rg_node *n = NULL;
+    for (rg_tried t; (t = rg_stack_try_pop(s, st, &n)) != RG_TRIED_DONE;) {
+        if (t == RG_TRIED_EMPTY) return NULL;
+        rg_again(s, &b, t, &st->head);
     }
+    return n;
 }
 
 static inline uint64_t rg_stack_size(rg_slot *s, rg_stack *st)

@@ -50,4 +50,13 @@ static inline unsigned rg_wake(rg_slot *s, rg_word *w)
     return __builtin_expect(rg_load(&s->domain->waiting) != 0, 0) ? rg_wake_slow(s, w) : 0;
 }
 
+/* The same after the section that changed the word: the word is compared by address only. */
+static inline void rg_wake_after(rg_slot *s, rg_word *w)
+{
+    if (__builtin_expect(rg_load(&s->domain->waiting) == 0, 1)) return;
+    rg_pin(s);
+    rg_wake_slow(s, w);
+    rg_unpin(s);
+}
+
 #endif

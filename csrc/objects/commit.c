@@ -114,6 +114,7 @@ rx_outcome rx_call(rx *r, PyObject *f, PyObject *const *args, size_t nargs, PyOb
 {
     rx_outcome o = rx_leave(r);
     if (o != RX_DONE) return o;
-    *result = PyObject_Vectorcall(f, args, nargs, NULL);
+    vectorcallfunc call = PyVectorcall_Function(f);
+    *result = call ? call(f, args, nargs, NULL) : PyObject_Vectorcall(f, args, nargs, NULL);
     return rx_return(r, *result);
 }

@@ -64,7 +64,7 @@ static bool add(CounterObject *c, uint64_t by)
     rg_slot *s = rg_here(c->st);
     if (!s) return false;
     const rg_space *sp = &s->domain->space;
-    rg_backoff b = RG_BACKOFF_INIT;
+    rg_backoff b = { 0 };
     rg_pin(s);
     for (;;) {
         rg_word *w = my_cell(c, s);
@@ -79,7 +79,7 @@ static bool add(CounterObject *c, uint64_t by)
             return true;
         }
         if (w == &c->base) inflate(c, s);
-        rg_backoff_wait(&b);
+        rg_lost(s, &b);
     }
 }
 

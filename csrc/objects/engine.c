@@ -263,7 +263,7 @@ static PyObject *run(rg_state *st, Reagent *node, PyObject *x, int64_t deadline,
 {
     rx r;
     rx_init(&r, st);
-    rg_backoff backoff = RG_BACKOFF_INIT;
+    rg_backoff backoff = { 0 };
     PyObject *result = NULL;
     rx_outcome o;
     for (unsigned lost = 0;;) {
@@ -308,7 +308,7 @@ static PyObject *run(rg_state *st, Reagent *node, PyObject *x, int64_t deadline,
             o = RX_ERROR;
             break;
         }
-        rg_backoff_wait(&backoff);
+        rg_lost(r.slot, &backoff);
     }
     size_t n_actions = 0;
     rx_action *actions = NULL;

@@ -25,7 +25,11 @@ void rg_decref_late(rg_slot *s, PyObject *o)
     (void)s;
     Py_DECREF(o);
 #else
-    if (o != Py_None) rg_retire(s, o, object_expired);
+    if (o == Py_None) return;
+    if (rg_is_inert(o)) /* nobody waits to see it go */
+        rg_retire_lazily(s, o, object_expired);
+    else
+        rg_retire(s, o, object_expired);
 #endif
 }
 

@@ -2,7 +2,7 @@
 #include "log.h"
 #include "words.h"
 
-bool rx_grow(void *array, size_t size, void *first)
+bool rx_grow(rx *r, void *array, size_t size, void *first)
 {
     struct {
         char *at;
@@ -18,6 +18,7 @@ bool rx_grow(void *array, size_t size, void *first)
     if (a->at != first) PyMem_RawFree(a->at);
     a->at = at;
     a->cap = cap;
+    r->grown = true;
     return true;
 }
 
@@ -29,7 +30,7 @@ void rx_init(rx *r, rg_state *st)
     r->st = st;
     r->slot = NULL;
     r->space = NULL;
-    r->pinned = r->has_nodes = r->validated = r->exposed = false;
+    r->pinned = r->has_nodes = r->validated = r->exposed = r->grown = false;
     r->index = NULL;
     ARRAY_INIT(r->log);
     ARRAY_INIT(r->undos);
@@ -44,6 +45,7 @@ void rx_init(rx *r, rg_state *st)
 
 void rx_free(rx *r)
 {
+    if (!r->grown) return;
     ARRAY_FREE(r->log);
     ARRAY_FREE(r->undos);
     ARRAY_FREE(r->frames);
@@ -56,32 +58,18 @@ void rx_free(rx *r)
     PyMem_RawFree(r->index);
 }
 
-bool rx_pin(rx *r)
+RG_SLOW bool rx_pin_slow(rx *r)
 {
-    /* Looked up each time: a generator-based scheduler may carry a reaction to another thread. */
     r->slot = rg_here(r->st);
     if (!r->slot) return false;
     /* Likewise the slot in a Segment: user code may have forked, and a child has none of its parent's. */
     if (r->space && !rx_private_space(r, r->space) && !rx_find_shared_slot(r)) return false;
     rg_pin(r->slot);
-    r->pinned = true;
-    return true;
+    return r->pinned = true;
 }
 
-void rx_unpin(rx *r)
+void rx_drop_later(rx *r, PyObject *o)
 {
-    if (!r->pinned) return;
-    r->pinned = false;
-    rg_unpin(r->slot);
-}
-
-void rx_drop(rx *r, PyObject *o)
-{
-    if (!o) return;
-    if (o == Py_None) {
-        Py_DECREF(o); /* never the last one */
-        return;
-    }
     if (!RX_ROOM(r->drops, 1)) {
         PyErr_Clear(); /* out of memory, past the room that was made: one object is kept for ever */
         return;
@@ -267,11 +255,25 @@ bool rx_equal_by_value(rx *r)
 
 #define SMALL 16
 
+/* rg_validate on the log as it stands; one try. */
+static bool holds_now(rx *r)
+{
+    uint64_t before, after;
+    if (!RX_PLAIN(r, r->space) || !rg_clock_read(r->space, &before)) return false;
+    for (size_t i = 0; i < r->log.n; i++)
+        if (rg_read(r->space, r->me, r->log.at[i].word) != r->log.at[i].old) return false;
+    return rg_clock_read(r->space, &after) && after == before;
+}
+
 rx_outcome rx_validate(rx *r)
 {
-    if (r->log.n == 0) return RX_DONE;
+    size_t n = r->log.n;
+    if (n == 0) return RX_DONE;
+    if (holds_now(r)) {
+        r->validated = true;
+        return RX_DONE;
+    }
     rg_cas_entry small[SMALL];
-    size_t n;
     int k;
     do {
         rg_cas_entry *c = entries_for_cas(r, small, SMALL, &n);
@@ -372,18 +374,17 @@ void rx_rollback(rx *r, rx_mark m)
 void rx_reset(rx *r)
 {
     while (r->choices.n) rx_drop(r, r->choices.at[--r->choices.n].x);
-    for (size_t i = 0; i < r->log.n; i++) {
-        rx_entry *e = &r->log.at[i];
-        if (e->kind == WORD_OBJECT && e->dirty) rx_drop(r, (PyObject *)(uintptr_t)e->cur);
-        e->dirty = 0;
-    }
     /* Written values that undo records still own. */
     for (size_t i = 0; i < r->undos.n; i++) {
         rx_undo *u = &r->undos.at[i];
         if (u->dirty && r->log.at[u->entry].kind == WORD_OBJECT) rx_drop(r, (PyObject *)(uintptr_t)u->cur);
     }
     r->undos.n = 0;
-    for (size_t i = 0; i < r->log.n; i++) unhold(r, &r->log.at[i]);
+    for (size_t i = 0; i < r->log.n; i++) {
+        rx_entry *e = &r->log.at[i];
+        if (e->kind == WORD_OBJECT && e->dirty) rx_drop(r, (PyObject *)(uintptr_t)e->cur);
+        unhold(r, e);
+    }
     r->log.n = 0;
     r->space = NULL;
     r->has_nodes = r->validated = false;

@@ -77,6 +77,7 @@ typedef struct rx {
     const rg_space *space; /* of the words in the log; NULL: none yet */
     unsigned me;           /* my slot in that space */
     bool pinned, has_nodes, validated;
+    bool grown;   /* some array has left its place here */
     bool exposed; /* a k-CAS has named our words: helpers may know private nodes */
     size_t *index; /* hash of entries by word once they are many; 0: empty */
     size_t index_mask;
@@ -110,19 +111,41 @@ static inline int rx_kcas(rx *r, rg_cas_entry *c, size_t n)
 /* csrc/shared: this thread's slot in the Segment of r->space into r->me. False: RuntimeError, none is left. */
 bool rx_find_shared_slot(rx *r);
 
-bool rx_grow(void *array, size_t size, void *first);
-/* Room for one more; false with MemoryError set. */
+bool rx_grow(rx *, void *array, size_t size, void *first);
+/* Room for more in an array of r; false with MemoryError set. */
 #define RX_ROOM(arr, more) \
-    ((arr).n + (more) <= (arr).cap || rx_grow(&(arr), sizeof *(arr).at, (arr).first))
+    (__builtin_expect((arr).n + (more) <= (arr).cap, 1) || rx_grow(r, &(arr), sizeof *(arr).at, (arr).first))
 
 void rx_init(rx *, rg_state *);
 void rx_free(rx *); /* everything was given back */
-bool rx_pin(rx *);
-void rx_unpin(rx *);
+bool rx_pin_slow(rx *);
+static inline bool rx_pin(rx *r)
+{
+    /* Looked up each time: a generator-based scheduler may carry a reaction to another thread. */
+    r->slot = rg_at_hand(r->st);
+    if (__builtin_expect(!r->slot || (r->space && !rx_private_space(r, r->space)), 0)) return rx_pin_slow(r);
+    rg_pin(r->slot);
+    return r->pinned = true;
+}
+static inline void rx_unpin(rx *r)
+{
+    if (!r->pinned) return;
+    r->pinned = false;
+    rg_unpin(r->slot);
+}
 
 /* To be dropped when no Python code can hurt. Room for RX_STEP_DROPS is made before each step. */
 #define RX_STEP_DROPS 4
-void rx_drop(rx *, PyObject *);
+void rx_drop_later(rx *, PyObject *);
+/* What is inert goes at once. */
+static inline void rx_drop(rx *r, PyObject *o)
+{
+    if (!o) return;
+    if (rg_is_inert(o))
+        Py_DECREF(o);
+    else
+        rx_drop_later(r, o);
+}
 void rx_flush_drops(rx *);
 
 /* The entry of a word, read now if it is new. NULL: error set (a word of another space; memory). */

@@ -129,42 +129,81 @@ static rx_outcome step_peek(rx *r, Reagent *n, PyObject *x, PyObject **y)
 
 /* ---- direct calls -------------------------------------------------------------------------------- */
 
-static bool put(QueueObject *q, PyObject *v)
+/* Each has one try where nothing is in the way; what is in the way is the slow one's business. */
+
+static RG_SLOW bool put_slow(QueueObject *q, rg_node *n, PyObject *v, rg_tried t)
 {
     rg_slot *s = rg_here(q->st);
     if (!s) return false;
-    rg_node *n = rg_node_new(s, (uint64_t)(uintptr_t)v);
-    if (!n) {
+    if (!n && !(n = rg_node_new(s, (uint64_t)(uintptr_t)Py_NewRef(v)))) {
+        Py_DECREF(v);
         PyErr_NoMemory();
         return false;
     }
-    Py_INCREF(v);
     rg_pin(s);
+    rg_backoff b = { 0 };
+    if (t == RG_TRIED_LOST) rg_lost(s, &b);
     rg_wake(s, rg_queue_put(s, &q->q, n));
     rg_unpin(s);
     return true;
 }
 
-/* New reference, or NULL: empty, or an error is set. */
-static PyObject *get(QueueObject *q)
+static bool put(QueueObject *q, PyObject *v)
+{
+    rg_slot *s = rg_at_hand(q->st);
+    rg_node *n = s ? rg_node_kept(s, (uint64_t)(uintptr_t)v) : NULL;
+    if (__builtin_expect(!n, 0)) return put_slow(q, NULL, v, RG_TRIED_BUSY);
+    Py_INCREF(v);
+    if (__builtin_expect(!rg_glance(s), 0)) return put_slow(q, n, v, RG_TRIED_BUSY);
+    rg_word *changed;
+    rg_tried t = rg_queue_try_put(s, &q->q, n, &changed);
+    rg_glanced(s);
+    if (__builtin_expect(t != RG_TRIED_DONE, 0)) return put_slow(q, n, v, t);
+    rg_wake_after(s, changed);
+    return true;
+}
+
+/* Pinned, or in a glance; two places are reserved. */
+static inline PyObject *taken(QueueObject *q, rg_slot *s, rg_node *old, uint64_t value)
+{
+    PyObject *v = rg_take_payload(s, &q->q.lookers, value);
+#ifdef RG_EXCLUSIVE
+    rg_node_expired(s, old);
+#else
+    rg_retire_lazily(s, old, rg_node_expired);
+#endif
+    return v;
+}
+
+static RG_SLOW PyObject *get_slow(QueueObject *q, rg_tried t)
 {
     rg_slot *s = rg_here(q->st);
     if (!s) return NULL;
     if (!rg_reserve(s, 2)) return PyErr_NoMemory();
     rg_pin(s);
+    rg_backoff b = { 0 };
+    if (t == RG_TRIED_LOST) rg_lost(s, &b);
     uint64_t value;
-    rg_node *n = rg_queue_get(s, &q->q, &value);
-    PyObject *v = NULL;
-    if (n) {
-        v = rg_take_payload(s, &q->q.lookers, value);
-#ifdef RG_EXCLUSIVE
-        rg_node_expired(s, n);
-#else
-        rg_retire_lazily(s, n, rg_node_expired);
-#endif
-        rg_wake(s, &q->q.head);
-    }
+    rg_node *old = rg_queue_get(s, &q->q, &value);
+    PyObject *v = old ? taken(q, s, old, value) : NULL;
+    if (v) rg_wake(s, &q->q.head);
     rg_unpin(s);
+    return v;
+}
+
+/* New reference, or NULL: empty, or an error is set. */
+static PyObject *get(QueueObject *q)
+{
+    rg_slot *s = rg_at_hand(q->st);
+    if (__builtin_expect(!s || !rg_has_room(s, 2) || !rg_glance(s), 0)) return get_slow(q, RG_TRIED_BUSY);
+    rg_node *old;
+    uint64_t value;
+    rg_tried t = rg_queue_try_get(s, &q->q, &old, &value);
+    PyObject *v = t == RG_TRIED_DONE ? taken(q, s, old, value) : NULL;
+    rg_glanced(s);
+    if (__builtin_expect(!v, 0)) return t == RG_TRIED_EMPTY ? NULL : get_slow(q, t);
+    rg_wake_after(s, &q->q.head);
+    rg_reclaim_when_due(s);
     return v;
 }
 

@@ -73,15 +73,30 @@ static PyObject *load_object(WordObject *w, rg_slot *s)
     return (PyObject *)(uintptr_t)rg_read(&w->st->domain->space, s->index, w->at);
 }
 
-static PyObject *ref_get(PyObject *self, PyObject *Py_UNUSED(ignored))
+/* When an operation is under way on the word, or the thread is new here. */
+static RG_SLOW PyObject *get_slow(WordObject *w)
 {
-    WordObject *w = (WordObject *)self;
     rg_slot *s = rg_here(w->st);
     if (!s) return NULL;
     rg_pin(s);
     PyObject *v = Py_NewRef(load_object(w, s));
     rg_unpin(s);
     return v;
+}
+
+static PyObject *ref_get(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    WordObject *w = (WordObject *)self;
+    rg_slot *s = rg_at_hand(w->st);
+    if (__builtin_expect(!s || !rg_glance(s), 0)) return get_slow(w);
+    uint64_t v = rg_load(&w->word); /* a Ref's word is its own */
+    if (__builtin_expect(rg_is_ref(v), 0)) {
+        rg_glanced(s);
+        return get_slow(w);
+    }
+    Py_INCREF((PyObject *)(uintptr_t)v);
+    rg_glanced(s);
+    return (PyObject *)(uintptr_t)v;
 }
 
 /* A word set to what it was, by value where values count, wakes nobody. */
@@ -117,7 +132,7 @@ static PyObject *ref_set(PyObject *self, PyObject *v)
     WordObject *w = (WordObject *)self;
     rg_slot *s = ready_to_write(w);
     if (!s) return NULL;
-    rg_backoff b = RG_BACKOFF_INIT;
+    rg_backoff b = { 0 };
     Py_INCREF(v);
     rg_pin(s);
     for (;;) {
@@ -127,7 +142,7 @@ static PyObject *ref_set(PyObject *self, PyObject *v)
             displaced(s, old);
             Py_RETURN_NONE;
         }
-        rg_backoff_wait(&b);
+        rg_lost(s, &b);
     }
 }
 
@@ -162,7 +177,7 @@ static PyObject *ref_compare_and_set(PyObject *self, PyObject *const *args, Py_s
 static PyObject *ref_update(PyObject *self, PyObject *f)
 {
     WordObject *w = (WordObject *)self;
-    rg_backoff b = RG_BACKOFF_INIT;
+    rg_backoff b = { 0 };
     for (;;) {
         PyObject *current = ref_get(self, NULL);
         PyObject *new_ = current ? PyObject_CallOneArg(f, current) : NULL;
@@ -188,7 +203,7 @@ static PyObject *ref_update(PyObject *self, PyObject *f)
         Py_DECREF(new_);
         Py_DECREF(new_);
         if (PyErr_CheckSignals() < 0) return NULL;
-        rg_backoff_wait(&b);
+        rg_lost(s, &b);
     }
 }
 

@@ -75,42 +75,79 @@ static rx_outcome step_peek(rx *r, Reagent *n, PyObject *x, PyObject **y)
 
 /* ---- direct calls -------------------------------------------------------------------------------- */
 
-static bool push(StackObject *s, PyObject *v)
+/* Each has one try where nothing is in the way; what is in the way is the slow one's business. */
+
+static RG_SLOW bool push_slow(StackObject *s, rg_node *n, PyObject *v, rg_tried t)
 {
     rg_slot *slot = rg_here(s->st);
     if (!slot) return false;
-    rg_node *n = rg_node_new(slot, (uint64_t)(uintptr_t)v);
-    if (!n) {
+    if (!n && !(n = rg_node_new(slot, (uint64_t)(uintptr_t)Py_NewRef(v)))) {
+        Py_DECREF(v);
         PyErr_NoMemory();
         return false;
     }
-    Py_INCREF(v);
     rg_pin(slot);
+    rg_backoff b = { 0 };
+    if (t == RG_TRIED_LOST) rg_lost(slot, &b);
     rg_stack_push(slot, &s->stack, n);
     rg_wake(slot, &s->stack.head);
     rg_unpin(slot);
     return true;
 }
 
-/* New reference, or NULL: empty, or an error is set. */
-static PyObject *pop(StackObject *s)
+static bool push(StackObject *s, PyObject *v)
+{
+    rg_slot *slot = rg_at_hand(s->st);
+    rg_node *n = slot ? rg_node_kept(slot, (uint64_t)(uintptr_t)v) : NULL;
+    if (__builtin_expect(!n, 0)) return push_slow(s, NULL, v, RG_TRIED_BUSY);
+    Py_INCREF(v);
+    if (__builtin_expect(!rg_glance(slot), 0)) return push_slow(s, n, v, RG_TRIED_BUSY);
+    rg_tried t = rg_stack_try_push(slot, &s->stack, n);
+    rg_glanced(slot);
+    if (__builtin_expect(t != RG_TRIED_DONE, 0)) return push_slow(s, n, v, t);
+    rg_wake_after(slot, &s->stack.head);
+    return true;
+}
+
+/* Pinned, or in a glance; two places are reserved. */
+static inline PyObject *taken(StackObject *s, rg_slot *slot, rg_node *n)
+{
+    PyObject *v = rg_take_payload(slot, &s->stack.lookers, n->value);
+#ifdef RG_EXCLUSIVE
+    rg_node_expired(slot, n);
+#else
+    rg_retire_lazily(slot, n, rg_node_expired);
+#endif
+    return v;
+}
+
+static RG_SLOW PyObject *pop_slow(StackObject *s, rg_tried t)
 {
     rg_slot *slot = rg_here(s->st);
     if (!slot) return NULL;
     if (!rg_reserve(slot, 2)) return PyErr_NoMemory();
     rg_pin(slot);
+    rg_backoff b = { 0 };
+    if (t == RG_TRIED_LOST) rg_lost(slot, &b);
     rg_node *n = rg_stack_pop(slot, &s->stack);
-    PyObject *v = NULL;
-    if (n) {
-        v = rg_take_payload(slot, &s->stack.lookers, n->value);
-#ifdef RG_EXCLUSIVE
-        rg_node_expired(slot, n);
-#else
-        rg_retire_lazily(slot, n, rg_node_expired);
-#endif
-        rg_wake(slot, &s->stack.head);
-    }
+    PyObject *v = n ? taken(s, slot, n) : NULL;
+    if (v) rg_wake(slot, &s->stack.head);
     rg_unpin(slot);
+    return v;
+}
+
+/* New reference, or NULL: empty, or an error is set. */
+static PyObject *pop(StackObject *s)
+{
+    rg_slot *slot = rg_at_hand(s->st);
+    if (__builtin_expect(!slot || !rg_has_room(slot, 2) || !rg_glance(slot), 0)) return pop_slow(s, RG_TRIED_BUSY);
+    rg_node *n;
+    rg_tried t = rg_stack_try_pop(slot, &s->stack, &n);
+    PyObject *v = t == RG_TRIED_DONE ? taken(s, slot, n) : NULL;
+    rg_glanced(slot);
+    if (__builtin_expect(!v, 0)) return t == RG_TRIED_EMPTY ? NULL : pop_slow(s, t);
+    rg_wake_after(slot, &s->stack.head);
+    rg_reclaim_when_due(slot);
     return v;
 }
 

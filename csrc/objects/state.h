@@ -77,6 +77,15 @@ static inline rg_slot *rg_here_quietly(rg_state *st)
 #endif
 }
 
+static inline rg_slot *rg_at_hand(rg_state *st)
+{
+#ifdef RG_EXCLUSIVE
+    return st->only;
+#else
+    return rg_slot_at_hand(st->domain);
+#endif
+}
+
 /* Defines direct_NAME_bound, the vectorcall of a Reagent bound to direct_NAME. */
 #define RG_BOUND(name)                                                                                              \
     static PyObject *direct_##name##_bound(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) \
@@ -117,6 +126,12 @@ extern struct PyModuleDef rg_module;
 void rg_free_late(rg_state *, PyObject *);
 /* Drop a reference that a word gave up. Not pinned; room reserved. */
 void rg_decref_late(rg_slot *, PyObject *);
+
+/* Of types whose going runs no code of anybody's. */
+static inline bool rg_is_inert(PyObject *o)
+{
+    return PyLong_CheckExact(o) || PyUnicode_CheckExact(o) || PyFloat_CheckExact(o) || PyBytes_CheckExact(o) || o == Py_None;
+}
 
 /* Drop a reference out of a tp_dealloc or tp_clear, however deep below it the chain goes. NULL is
  * ignored. */

@@ -1,7 +1,7 @@
 /* words.c - the reagents on one word, whatever the word holds and wherever it lies. */
 #include "words.h"
 
-bool rg_arity(const char *name, Py_ssize_t nargs, PyObject *kwnames, Py_ssize_t lo, Py_ssize_t hi)
+bool rg_arity_slow(const char *name, Py_ssize_t nargs, PyObject *kwnames, Py_ssize_t lo, Py_ssize_t hi)
 {
     if (kwnames && PyTuple_GET_SIZE(kwnames)) {
         PyErr_Format(PyExc_TypeError, "%s() takes no keyword arguments", name);
@@ -143,11 +143,14 @@ static rx_outcome step_cas(rx *r, Reagent *n, PyObject *x, PyObject **y)
 static rx_outcome step_upd(rx *r, Reagent *n, PyObject *x, PyObject **y)
 {
     rx_entry *e = entry(r, n);
-    PyObject *current = e ? boxed(e->kind, e->cur) : NULL, *pair;
+    /* An object is kept alive by the log while the function runs: held, or, if dirty, owned. */
+    bool object = e && e->kind == WORD_OBJECT;
+    PyObject *current = object ? (PyObject *)(uintptr_t)e->cur : e ? rg_int_object(e->cur) : NULL, *pair;
     if (!current) return RX_ERROR;
     PyObject *args[2] = { current, x };
+    size_t at = (size_t)(e - r->log.at);
     rx_outcome o = rx_call(r, n->b, args, 2, &pair);
-    rx_drop(r, current);
+    if (!object) rx_drop(r, current);
     if (o != RX_DONE) return o;
     if (pair == n->st->block) {
         rx_drop(r, pair);
@@ -160,10 +163,12 @@ static rx_outcome step_upd(rx *r, Reagent *n, PyObject *x, PyObject **y)
         rx_drop(r, pair);
         return RX_ERROR;
     }
-    e = entry(r, n);
-    bool ok = e && write_object(r, e, PyTuple_GET_ITEM(pair, 0));
+    bool ok = write_object(r, &r->log.at[at], PyTuple_GET_ITEM(pair, 0)); /* the log may have moved */
     if (ok) *y = Py_NewRef(PyTuple_GET_ITEM(pair, 1));
-    rx_drop(r, pair);
+    if (ok && PyTuple_CheckExact(pair))
+        Py_DECREF(pair); /* what is in it stays, so nothing runs */
+    else
+        rx_drop(r, pair);
     return ok ? RX_DONE : RX_ERROR;
 }
 
@@ -208,6 +213,12 @@ static PyObject *run_on(PyObject *self, const rg_op *op, PyObject *x)
 /* An argument of a direct call, which may run user code: __index__ counts as an integer. */
 bool rg_int_from(PyObject *o, uint64_t *out)
 {
+#if PY_VERSION_HEX >= 0x030c0000
+    if (PyLong_CheckExact(o) && PyUnstable_Long_IsCompact((PyLongObject *)o)) {
+        *out = (uint64_t)PyUnstable_Long_CompactValue((PyLongObject *)o); /* well within the range */
+        return true;
+    }
+#endif
     if (PyLong_Check(o)) return rg_int_of(o, out);
     PyObject *n = PyNumber_Index(o);
     bool ok = n && rg_int_of(n, out);
@@ -234,28 +245,51 @@ static PyObject *direct_swap(PyObject *self, PyObject *const *args, Py_ssize_t n
     return rg_int_object(old);
 }
 
-static PyObject *add_int(WordObject *w, uint64_t by)
+/* Whether both are within the range of a word; then their sum does not wrap. */
+static bool sum_of(uint64_t old, uint64_t by, uint64_t *sum)
+{
+    *sum = old + by;
+    return (int64_t)*sum <= RG_INT_MAX && (int64_t)*sum >= RG_INT_MIN;
+}
+
+static RG_SLOW PyObject *add_int_slow(WordObject *w, uint64_t by)
 {
     rg_slot *s = rg_here(w->st);
     if (!s) return NULL;
     const rg_space *sp = &w->st->domain->space;
-    rg_backoff b = RG_BACKOFF_INIT;
+    rg_backoff b = { 0 };
     rg_pin(s);
     uint64_t old;
     for (;;) {
         old = rg_read(sp, s->index, w->at);
-        int64_t sum = (int64_t)(old + by); /* both within 2^62: no wrap */
-        if (sum > RG_INT_MAX || sum < RG_INT_MIN) {
+        uint64_t sum;
+        if (!sum_of(old, by, &sum)) {
             rg_unpin(s);
             PyErr_SetString(PyExc_OverflowError, "the sum is out of the range of a word, -2**62 to 2**62 - 1");
             return NULL;
         }
-        if (rg_cas_once(&s->desc, w->at, old, (uint64_t)sum)) break;
-        rg_backoff_wait(&b);
+        if (rg_cas_once(&s->desc, w->at, old, sum)) break;
+        rg_lost(s, &b);
     }
     if (by) rg_wake(s, w->at);
     rg_unpin(s);
     return rg_int_object(old);
+}
+
+/* One try, where there is nothing to wait for, to help or to wake. */
+static PyObject *add_int(WordObject *w, uint64_t by)
+{
+    rg_slot *s = rg_at_hand(w->st);
+    if (__builtin_expect(s && rg_glance(s), 1)) {
+        uint64_t old = rg_load(&w->word), sum;
+        if (!rg_is_ref(old) && sum_of(old, by, &sum) && rg_cas_once(&s->desc, &w->word, old, sum)) {
+            rg_glanced(s);
+            if (by) rg_wake_after(s, &w->word);
+            return rg_int_object(old);
+        }
+        rg_glanced(s);
+    }
+    return add_int_slow(w, by);
 }
 
 static PyObject *direct_add(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)

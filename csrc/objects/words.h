@@ -35,6 +35,10 @@ PyObject *rg_word_cas(PyObject *self, PyObject *const *args, Py_ssize_t nargs); 
 PyObject *rg_word_upd(PyObject *self, PyObject *f);
 
 /* Argument checks of the direct calls: exactly n, or between lo and hi, positional. */
-bool rg_arity(const char *name, Py_ssize_t nargs, PyObject *kwnames, Py_ssize_t lo, Py_ssize_t hi);
+bool rg_arity_slow(const char *name, Py_ssize_t nargs, PyObject *kwnames, Py_ssize_t lo, Py_ssize_t hi);
+static inline bool rg_arity(const char *name, Py_ssize_t nargs, PyObject *kwnames, Py_ssize_t lo, Py_ssize_t hi)
+{
+    return __builtin_expect(!kwnames && nargs >= lo && nargs <= hi, 1) || rg_arity_slow(name, nargs, kwnames, lo, hi);
+}
 
 #endif

@@ -7,7 +7,7 @@
 
 #include <semaphore.h>
 
-enum { NOWHERE, LOAD, CAS };
+enum { NOWHERE, LOAD, STORE, CAS };
 
 typedef struct actor {
     pthread_t thread;
@@ -42,6 +42,7 @@ uint64_t gate_load(const rg_word *p)
 void gate_store(rg_word *p, uint64_t v, bool ordered)
 {
     (void)ordered;
+    gate(STORE, p);
     atomic_store(p, v);
 }
 bool gate_cas(rg_word *p, uint64_t old, uint64_t new_)

@@ -59,9 +59,9 @@ static void changes_under_way(void)
     start(&k, 1);
     CHECK(run_to(&h, CAS, B, 0) && run_to(&k, CAS, C, 0), "both clocks are odd");
     CHECK(run_to(&g, LOAD, C, 0), "B was read, or is held");
-    run_to(&h, LOAD, &h.slot->desc.clock, 0);
+    run_to(&h, STORE, &h.slot->desc.clock, 0);
     bool left = atomic_load(B) == 1;
-    run_to(&k, LOAD, &k.slot->desc.clock, 0);
+    run_to(&k, STORE, &k.slot->desc.clock, 0);
     finish(&g);
     CHECK(!left || g.result == RG_FAILED, "a state that never was, was seen");
     finish(&h);

@@ -104,7 +104,7 @@ static void child(rg_slot *mine, bool had_slot)
     for (unsigned i = 0; rg_load(&dom->blocks[0]) && i < RG_BLOCK_SLOTS; i++) {
         rg_slot *o = (rg_slot *)rg_desc_at(SPACE, i);
         CHECK(!rg_load(&o->desc.owner) == !(had_slot && o == mine), "slot %u", i);
-        CHECK(o == mine || !rg_load(&o->epoch), "slot %u is pinned for ever", i);
+        CHECK(o == mine || (!rg_load(&o->epoch) && !rg_load(&o->pinned)), "slot %u is pinned for ever", i);
     }
     CHECK(rg_load(&dom->waiting) == 0 && rg_wait_count(dom) == 0, "somebody waits who is gone");
     rg_slot *s = here();
