@@ -144,15 +144,20 @@ static void reclaim_round(rg_slot *s)
 
 void rg_lost(rg_slot *s, rg_backoff *b)
 {
-    /* relaxed: our own clock, which counts two for each CAS */
-    if (!b->spin) *b = rg_patience_lost(&s->patience, rg_load_rlx(&s->desc.clock) / 2);
     unsigned pins = s->pins;
     if (pins <= 1) { /* else an outer section relies on it */
         s->pins = 0;
         rg_publish_unpinned(s);
         rg_withdraw(s);
     }
-    rg_backoff_wait(b);
+    if (b->spin) {
+        rg_backoff_wait(b);
+    } else {
+        /* relaxed: our own clock, which counts two for each CAS */
+        rg_backoff away = { rg_patience_lost(&s->patience, rg_load_rlx(&s->desc.clock) / 2) };
+        rg_backoff_wait(&away);
+        b->spin = RG_SPIN_AGAIN;
+    }
     if (pins == 1) rg_pin(s);
 }
 

@@ -128,7 +128,7 @@ static inline void rg_pin(rg_slot *s)
      * the epoch back. */
     uint64_t e = rg_load_rlx(&s->domain->epoch) << 1 | 1;
     if (__builtin_expect(rg_load_rlx(&s->epoch) == e, 1)) return;
-    rg_store(&s->epoch, e);
+    rg_store_rel(&s->epoch, e); /* release: past all that was read at the epoch before */
     rg_fence();
 }
 #endif

@@ -61,12 +61,20 @@ static void count(rg_slot *s, void *p)
     reclaimed++;
 }
 
-static void a_pin_is_seen_before_what_follows(void)
+/* announced: the reader has been pinned at this epoch before. */
+static void pin_against_reclaim(bool announced, bool glances)
 {
     rg_slot *reader = rg_slot_claim(dom), *writer = rg_slot_claim(dom);
     rg_store(&shelf, (uint64_t)(uintptr_t)&things[0]);
+    if (announced) {
+        rg_pin(reader);
+        rg_unpin(reader);
+    }
     now = &buffers[0];
-    rg_pin(reader);
+    if (!glances)
+        rg_pin(reader);
+    else
+        CHECK(rg_glance(reader), "announced");
     uint64_t seen = rg_read(SPACE, reader->index, &shelf);
     now = &buffers[1];
     CHECK(rg_reserve(writer, 1), "memory");
@@ -77,12 +85,19 @@ static void a_pin_is_seen_before_what_follows(void)
     for (unsigned i = 0; i < 4; i++) rg_flush(writer);
     CHECK(reclaimed == 0, "the reader looked, its pin still in its store buffer");
     now = &buffers[0];
-    rg_unpin(reader);
+    if (!glances)
+        rg_unpin(reader);
+    else
+        rg_glanced(reader);
     drain(now);
     now = &buffers[1];
     for (unsigned i = 0; i < 4; i++) rg_flush(writer);
     CHECK(reclaimed == 1, "kept for ever");
 }
+
+static void a_pin_is_seen_before_what_follows(void) { pin_against_reclaim(false, false); }
+static void a_pin_at_an_announced_epoch_too(void) { pin_against_reclaim(true, false); }
+static void a_glance_too(void) { pin_against_reclaim(true, true); }
 
 /* The writers' side of the same: a change is seen before the look for waiters. */
 static void woke(rg_waiter *w) { rg_store(&w->state, 100); }
@@ -107,4 +122,5 @@ static void a_change_is_seen_before_the_look_for_waiters(void)
 }
 
 TESTS({ "a_pin_is_seen_before_what_follows", a_pin_is_seen_before_what_follows },
+      { "a_pin_at_an_announced_epoch_too", a_pin_at_an_announced_epoch_too }, { "a_glance_too", a_glance_too },
       { "a_change_is_seen_before_the_look_for_waiters", a_change_is_seen_before_the_look_for_waiters })

@@ -3,7 +3,7 @@
 
 /* ---- the schedule of anchors.md ------------------------------------------------------------------ */
 
-static void helper_stalls(unsigned skip)
+static void helper_stalls(unsigned skip, bool resolved)
 {
     w[1] = 9; /* B is wrong */
     g = (actor){ .e = { { A, 0, 1 }, { B, 0, 1 }, { C, 0, 1 } } };
@@ -21,7 +21,7 @@ static void helper_stalls(unsigned skip)
     start(&g, 2); /* the descriptor is used again */
     finish(&g);
     CHECK(g.result == RG_SUCCEEDED, "D and E");
-    if (skip == 0) { /* now its RDCSS reference is on C: let somebody else resolve it */
+    if (resolved) { /* now its RDCSS reference is on C: let somebody else resolve it */
         CHECK(run_to(&h, CAS, C, 0) && rg_is_ref(w[2]), "too late");
         rg_help(SPACE, g.slot->index, w[2]);
         CHECK(w[2] == 0, "resolved to a reference of an operation that is over");
@@ -31,8 +31,9 @@ static void helper_stalls(unsigned skip)
     CHECK(h.value == 0 && !w[0] && !w[1] && !w[2] && w[3] == 1 && w[4] == 1, "the values");
 }
 
-static void dangling_reference(void) { helper_stalls(1); } /* between its RDCSS reference and ours */
-static void late_rdcss(void) { helper_stalls(0); } /* before its RDCSS reference */
+static void dangling_reference(void) { helper_stalls(1, false); } /* between its RDCSS reference and ours */
+static void late_rdcss(void) { helper_stalls(0, true); } /* before its RDCSS reference, resolved by somebody else */
+static void late_rdcss_alone(void) { helper_stalls(0, false); } /* the same, resolved by itself */
 
 /* ---- helping ------------------------------------------------------------------------------------- */
 
@@ -129,5 +130,6 @@ static void abandoned(void)
 }
 
 TESTS({ "dangling_reference", dangling_reference }, { "late_rdcss", late_rdcss },
+      { "late_rdcss_alone", late_rdcss_alone },
       { "owner_stalls_undecided", owner_stalls_undecided }, { "owner_stalls_decided", owner_stalls_decided },
       { "stale_decision", stale_decision }, { "opposite_orders", opposite_orders }, { "abandoned", abandoned })

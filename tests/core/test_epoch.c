@@ -246,5 +246,43 @@ static void holds(void)
     rg_free_node_cache(s);
 }
 
-TESTS({ "readers_are_safe", readers_are_safe }, { "pinned_holds_back", pinned_holds_back },
+/* Who waits after a loss is not pinned meanwhile: afterwards it has announced the epoch of now. */
+static void losers_hold_nothing_back(void)
+{
+    rg_slot *me = here(), *loser = rg_slot_claim(dom);
+    rg_pin(loser);
+    uint64_t e = rg_load(&dom->epoch);
+    rg_flush(me);
+    CHECK(rg_load(&dom->epoch) == e + 1, "an epoch ahead of a pin, not more");
+    rg_backoff b = { 0 };
+    rg_lost(loser, &b);
+    CHECK(b.spin && loser->pins == 1 && rg_load(&loser->pinned), "pinned again");
+    rg_flush(me);
+    CHECK(rg_load(&dom->epoch) == e + 2, "held back at the epoch before the wait");
+    rg_pin(loser); /* nested: somebody outside relies on the pin */
+    rg_lost(loser, &b);
+    rg_unpin(loser);
+    rg_flush(me);
+    CHECK(rg_load(&dom->epoch) == e + 2, "the wait gave up a pin that was not its own");
+    rg_unpin(loser);
+}
+
+static void glances_need_an_announcement(void)
+{
+    rg_slot *me = here(), *other = rg_slot_claim(dom);
+    CHECK(!rg_glance(other) && !rg_load(&other->pinned), "a glance of a slot that has announced nothing");
+    rg_pin(other);
+    CHECK(!rg_glance(other) && rg_load(&other->pinned), "a glance inside of a pin");
+    rg_unpin(other);
+    CHECK(rg_glance(other), "announced");
+    uint64_t e = rg_load(&dom->epoch);
+    for (unsigned i = 0; i < 4; i++) rg_flush(me);
+    CHECK(rg_load(&dom->epoch) == e + 1, "the epoch left a glance behind");
+    rg_glanced(other);
+    rg_flush(me);
+    CHECK(!rg_glance(other), "the epoch has moved on");
+}
+
+TESTS({ "losers_hold_nothing_back", losers_hold_nothing_back },
+      { "glances_need_an_announcement", glances_need_an_announcement }, { "readers_are_safe", readers_are_safe }, { "pinned_holds_back", pinned_holds_back },
       { "alone_is_prompt", alone_is_prompt }, { "callbacks_retire", callbacks_retire }, { "holds", holds })

@@ -1,0 +1,123 @@
+# Mutants of csrc/core; sourced by run.sh.
+#
+# core_mutant NAME FILE SED MODE TEST REASON
+#
+# Changes that no test can see, found while this list was made, and therefore not in it:
+# - read_entry and release_helped without their check of the sequence number: references are unique,
+#   so the CAS with what was read misses (the check saves touching words of a later operation).
+# - resolve_rdcss without the check of rseq: likewise.
+# - rg_wait_register counting itself after linking: the validation that follows sees the change.
+# - rg_wake_slow without the check of the mark: a waiter that leaves has changed its state first.
+
+# ---- k-CAS
+core_mutant owner-keeps-rdcss kcas.c '/^static void release_owned/,/^}/s/if \(rg_is_ref\(v\) && rg_is_rdcss\(v\)\)/if (0)/' \
+    plain gated_kcas.dangling_reference 'the owner leaves with an RDCSS reference to it on a word'
+core_mutant rdcss-blind kcas.c '/^static bool install_by_rdcss/,/^}/s/bool undecided = status == .*/bool undecided = (status, true);/' \
+    plain gated_kcas.late_rdcss_alone 'RDCSS installs without asking whether it is decided'
+core_mutant resolve-blind kcas.c '/^static void resolve_rdcss/,/^}/s/bool undecided = status == .*/bool undecided = (status, true);/' \
+    plain gated_kcas.late_rdcss 'likewise, when somebody else resolves it'
+core_mutant no-help kcas.c '/^void rg_help/,/^}/s/if \(\(status & 3\) == RG_UNDECIDED\) \{/if (0) {/' \
+    plain gated_kcas.owner_stalls_undecided 'nobody finishes an operation but its owner'
+core_mutant no-help-release kcas.c '/^void rg_help/,/^}/s/^    release_helped\(.*//' \
+    plain gated_kcas.owner_stalls_decided 'nobody releases but the owner'
+core_mutant release-by-store kcas.c '/^static void release_owned/,/^}/s/if \(rg_cas\(e\[i\]\.word, kref, (.*)\)\) break;$/rg_store(e[i].word, \1);\n            break;/' \
+    plain test_kcas 'the release is a store that asks nothing'
+core_mutant release-check-then-store kcas.c '/^static void release_owned/,/^}/s/if \(rg_cas\(e\[i\]\.word, kref, (.*)\)\) break;$/if (rg_load(e[i].word) == kref) rg_store(e[i].word, \1);/' \
+    plain gated_kcas.owner_stalls_decided 'the release looks, then stores'
+core_mutant no-status-recheck kcas.c '/if \(rg_load\(&d->status\) != undecided\) return;/d' \
+    plain gated_kcas 'installing goes on after the decision'
+core_mutant no-verify kcas.c 's/installed < n \? verify\(.*\) : RG_SUCCEEDED/RG_SUCCEEDED/' \
+    plain test_kcas.write_skew 'compares are not compared'
+core_mutant verify-no-clocks kcas.c 's/if \(n - from == 1\) return RG_SUCCEEDED;/return RG_SUCCEEDED;/' \
+    plain gated_compare.verify 'several compares, each at its own time'
+core_mutant validate-no-clocks kcas.c '/^int rg_validate/,/^}/s/rg_clock_read\(sp, &after\) && after == before/(after = before, true)/' \
+    plain gated_compare.snapshot 'a snapshot, each value at its own time'
+core_mutant clock-odd-ignored kcas.c '/if \(c & 1\) return false;/d' \
+    plain gated_compare.changes_under_way 'a change that has begun is not waited for'
+core_mutant kcas-no-clock kcas.c 's/if \(state == RG_SUCCEEDED\)/if (0)/' \
+    plain gated_compare.snapshot 'a k-CAS does not tick'
+core_mutant cas-no-clock kcas.h '/^static inline bool rg_cas_once/,/^}/{/rg_store_rel\(&me->clock/d}' \
+    plain gated_compare.verify 'a CAS of one word does not tick'
+core_mutant compares-wait kcas.c '/^static bool read_settled/,/^}/s/return false;/continue;/' \
+    plain gated_compare.read_only_cycle 'each waits for the other to decide'
+core_mutant conflict-fails kcas.c 's/return RG_CONFLICT;$/return RG_FAILED;/' \
+    plain test_kcas 'both give up though nobody changed anything'
+core_mutant unsorted kcas.c 's/^    sort_entries\(e, (w|n)\);//' \
+    plain gated_kcas.opposite_orders 'opposite orders help each other for ever'
+core_mutant decide-any kcas.c 's/^        rg_cas_once\(mine, &d->status, seq << 2 \| RG_UNDECIDED, seq << 2 \| state\);/        { if (!rg_cas_once(mine, \&d->status, seq << 2, seq << 2 | state)) rg_cas(\&d->status, rg_load(\&d->status) \& ~3ULL, (rg_load(\&d->status) \& ~3ULL) | state); }/' \
+    plain gated_kcas.stale_decision 'a late helper decides the next operation'
+core_mutant same-number kcas.c 's/uint64_t seq = \(\(rg_load_rlx\(&d->status\) >> 2\) \+ 1\) & RG_SEQ_MASK;/uint64_t seq = ((rg_load_rlx(\&d->status) >> 2) | 1) \& RG_SEQ_MASK;/' \
+    plain gated_kcas.stale_decision 'the sequence number is not new'
+core_mutant help-skips-entry kcas.c '/^static void install_and_decide/,/^}/s/for \(size_t i = 1; i < installed/for (size_t i = own ? 1 : 2; i < installed/' \
+    plain gated_kcas.owner_stalls_undecided 'a helper forgets one word'
+core_mutant undo-writes-new kcas.c 's/succeeded \? e\[i\]\.new_ : e\[i\]\.old/(succeeded, e[i].new_)/' \
+    plain test_kcas.conservation 'a failed operation leaves its new values'
+core_mutant cas-not-atomic access.h '/^static inline bool rg_cas\(/,/^}/s/return atomic_compare_exchange_strong_explicit.*/if (rg_load(p) != old) return false; rg_store(p, new_); return true;/' \
+    plain test_kcas.conservation 'compare, then swap'
+core_mutant chunk-overlap kcas.c 's/return chunk \+ \(i - \(RG_INLINE_ENTRIES << j\)\);/return chunk + (i % RG_INLINE_ENTRIES);/' \
+    plain test_kcas.limits 'entries past the first chunk fall on each other'
+
+# ---- reclamation
+core_mutant free-at-once epoch.c '/it\.epoch \+ 2 > rg_load/d' plain test_epoch.pinned_holds_back 'no grace period'
+core_mutant one-epoch epoch.c 's/it\.epoch \+ 2 > rg_load/it.epoch + 1 > rg_load/' plain test_epoch.pinned_holds_back 'half a grace period'
+core_mutant advance-blind epoch.c '/if \(!quiesce\(o, p\)\) return false;/d' plain test_epoch.pinned_holds_back 'pins do not count'
+core_mutant always-alone epoch.c 's/return rg_load\(&s->domain->active\) == 1;/return s != NULL;/' plain test_epoch.pinned_holds_back 'alone, it thinks'
+core_mutant never-prompt epoch.h '/s->due = 1;/d' plain test_epoch.alone_is_prompt 'alone, yet it waits for company'
+core_mutant reclaim-pinned epoch.c 's/if \(!s->reclaiming && !s->pins\)/if (!s->reclaiming)/' plain test_epoch.alone_is_prompt 'reclaims under its own pin'
+core_mutant pin-no-fence epoch.h '/^static inline void rg_pin/,/^}/s/^        rg_fence\(\);/        rg_compiler_barrier();/' \
+    plain gated_fence.a_pin_at_an_announced_epoch_too 'the pin stays in the store buffer'
+core_mutant announce-no-fence epoch.h '/^static inline void rg_pin/,/^}/s/^    rg_fence\(\);/    rg_compiler_barrier();/' \
+    plain gated_fence.a_pin_is_seen_before_what_follows 'the announcement stays in the store buffer'
+core_mutant glance-no-fence epoch.h '/^static inline bool rg_glance\(/,/^}/s/^        rg_fence\(\);/        rg_compiler_barrier();/' \
+    plain gated_fence.a_glance_too 'a glance stays in the store buffer'
+core_mutant glance-announces-nothing epoch.h '/^static inline bool rg_glance\(/,/^}/s/if \(__builtin_expect\(s->pins \|\| .*, 0\)\) \{/if (s->pins) {/' \
+    plain test_epoch.glances_need_an_announcement 'a glance at an epoch that was not announced'
+core_mutant stays-announced epoch.c '/^static bool quiesce/,/^}/s/return .*/return !rg_load_acq(\&o->pinned);/' \
+    plain test_membarrier 'who was seen unpinned need not announce anew'
+core_mutant ahead-is-behind epoch.c '/if \(p > now\) return true;/d' plain gated_advance 'an epoch that has moved on proves something about later pins'
+core_mutant waits-pinned epoch.c '/^void rg_lost/,/^}/s/if \(pins <= 1\)/if (0)/' plain test_epoch.losers_hold_nothing_back 'who waits after a loss holds the epoch back'
+core_mutant advance-no-membarrier epoch.c 's/if \(!rg_asymmetric \|\| syscall\(SYS_membarrier, MEMBARRIER_PRIVATE, 0, 0\) != 0\) rg_fence\(\);/rg_fence();/' \
+    plain test_membarrier 'nobody pays for the fence that pins do not have'
+core_mutant unpin-relaxed epoch.h 's/rg_store_rel\(&s->pinned, 0\);/rg_store_rlx(\&s->pinned, 0);/' \
+    tsan test_order.looks_before_free 'reads of the pinned section may come after it'
+core_mutant scan-relaxed epoch.c 's/return !rg_load_acq\(&o->pinned\)/return !rg_load_rlx(\&o->pinned)/' \
+    tsan test_order.looks_before_free 'the free may come before what it waited for'
+core_mutant holders-ignored node.h 's/if \(\(rg_load_acq\(meta\) & RG_HOLDERS\) == 0 \|\| .*\) rg_node_free/(void)meta;\n    rg_node_free/' \
+    plain test_epoch.holds 'the grace period frees what is held'
+core_mutant last-holder-keeps node.h 's/& RG_HOLDERS\) == 3 &&/\& RG_HOLDERS) == 2 \&\&/' \
+    plain test_epoch.holds 'who frees: the last holder'
+
+core_mutant last-holder-frees node.h 's/rg_retire_lazily\(s, n, rg_node_reclaim\);/rg_node_free(s, n);/' \
+    plain test_epoch.holds 'the last holder asks nobody'
+
+# ---- threads and forks
+core_mutant orphans-forgotten epoch.c '/^static void slot_release/,/^}/s/orphan_ring\(s\);//' plain test_threads.orphans_are_adopted 'garbage of threads that ended'
+core_mutant slot-kept epoch.c '/^static void slot_release/,/^}/s/rg_store\(&s->desc\.owner, 0\);//' plain test_threads.short_lives 'slots of threads that ended'
+core_mutant not-counted-out epoch.c '/^static void slot_release/,/^}/s/rg_fetch_add\(&d->active, .*//' plain test_threads.short_lives 'threads that ended still count'
+core_mutant stale-slot epoch.h 's/rg_tls\.domain == d && rg_tls\.generation == rg_load_rlx\(&d->generation\)/rg_tls.domain == d/' \
+    plain test_threads.domain_opened_again 'a slot of a domain that was closed'
+core_mutant stale-lease epoch.c 's/return rg_load\(&l->domain->generation\) == l->generation;/return l != NULL;/' \
+    plain test_threads.domain_opened_again 'a lease of a domain that was closed'
+core_mutant fork-abandons-nothing epoch.c '/rg_desc_abandon\(&d->space/d' plain test_fork 'operations of lost threads'
+core_mutant fork-clock-odd kcas.c '/if \(rg_load\(&d->clock\) & 1\) rg_store/d' plain test_fork.half_begun_and_half_ended 'a change under way for ever'
+core_mutant fork-miscounts epoch.c 's/rg_store\(&d->active, active\);//' plain test_fork.half_begun_and_half_ended 'threads that the fork found half begun'
+core_mutant fork-keeps-waiters epoch.c '/^void rg_domains_after_fork/,/^}/s/rg_buckets_reset\(d\);//' plain test_fork.amid_kcas 'waiters that are gone'
+
+# ---- stack and queue
+core_mutant pop-by-store stack.h 's/rg_cas_once\(&s->desc, &st->head, h, below\)/(rg_store(\&st->head, below), 1)/' \
+    plain test_structures.pops_race 'two pops take one node'
+core_mutant put-by-store queue.h 's/!rg_cas_once\(&s->desc, &t->next, 0, rg_node_word\(n\)\)/(rg_store(\&t->next, rg_node_word(n)), 0)/' \
+    plain test_structures.queue_is_fifo 'two puts on one node'
+core_mutant get-leaves-tail queue.h '/if \(tail == h\) rg_cas/d' plain test_structures.tail_is_helped 'tail falls behind head'
+core_mutant value-of-dummy queue.h 's/\*value = rg_node_of\(next\)->value;/*value = rg_node_of(h)->value;/' plain test_structures.queue_is_fifo 'the payload of the node before'
+
+# ---- waiters
+core_mutant not-counted-in wait.c '/^void rg_wait_register/,/^}/s/rg_fetch_add\(&s->domain->waiting, 1\);//' plain test_wait.ball_of_two 'writers do not look'
+core_mutant counted-for-ever wait.c '/rg_fetch_add\(&s->domain->waiting, \(uint64_t\)-1\);/d' plain test_wait.each_is_woken_once 'writers look for ever'
+core_mutant wake-one wait.c 's/^            woken\+\+;/            woken++;\n            break;/' plain test_wait.each_is_woken_once 'only the first waiter is woken'
+core_mutant no-sweep wait.c '/^bool rg_wait_leave/,/^}/s/sweep\(s, bucket\(s->domain, r->word\)\);//' plain test_wait.each_is_woken_once 'records stay'
+core_mutant sweep-by-store wait.c 's/if \(!rg_cas\(at, cur, next & ~1ULL\)\) goto again;/rg_store(at, next \& ~1ULL);/' plain test_wait.crowd 'an unlink undoes another'
+core_mutant register-by-store wait.c 's/\} while \(!rg_cas\(head, h, \(uint64_t\)\(uintptr_t\)r\)\);/} while (rg_store(head, (uint64_t)(uintptr_t)r), false);/' \
+    plain test_wait.crowd 'two registrations, one record'
+core_mutant waiter-freed-early wait.c 's/rg_fetch_add\(&w->linked, \(uint64_t\)-1\) == 1\)/rg_fetch_add(\&w->linked, (uint64_t)-1) > 0)/' \
+    asan test_wait.each_is_woken_once 'freed with records still linked'

@@ -1,0 +1,65 @@
+# Mutants of csrc/objects; sourced by run.sh.
+#
+# engine_mutant NAME FILE SED NEEDS TEST REASON
+# NEEDS: any, or the build of Python without which nobody can see it (gil, free).
+
+T=tests
+
+# ---- opacity and choice
+engine_mutant leave-unvalidated commit.c 's/if \(!r->validated && r->log\.n > 1\)/if (0)/' any $T/test_opacity.py \
+    'a function is shown two states at once'
+engine_mutant validate-nothing log.c '/^static bool holds_now/,/^}/s/if \(rg_read\(.*\) != .*\) return false;/;/' any $T/test_opacity.py \
+    'a log whose words have changed is valid'
+engine_mutant left-reads-dropped engine.c 's/^    rx_rollback\(r, c->mark\);/    rx_rollback(r, c->mark);\n    r->log.n = 0;\n    r->space = NULL;/' \
+    any $T/test_honest_choice.py 'why the left branch could not is forgotten'
+engine_mutant writes-survive-rollback log.c '/^void rx_rollback/,/^}/s/^        e->cur = u\.cur;//' any "$T/test_choice.py $T/test_choice_laws.py $T/test_log.py" \
+    'what a branch not taken wrote is committed'
+engine_mutant hard-choice engine.c 's/o = backtrack\(r, &s\);/o = RX_BLOCK;/' any $T/test_choice.py 'a choice never tries the right side'
+engine_mutant no-cut engine.c 's/r->choices\.at\[f\.previous\]\.node = NULL;/;/' any $T/test_guard_attempt_computed.py \
+    'attempt() gives its default although its reagent came through'
+engine_mutant retry-blocks engine.c '/^static rx_outcome evaluate/,/^}/s/\} else if \(o == RX_BLOCK\) \{/} else if (o == RX_BLOCK || o == RX_RETRY) {/' \
+    any "$T/test_choice.py $T/test_guard_attempt_computed.py $T/test_honest_choice.py $T/test_linearizability.py $T/test_conservation.py" \
+    'contention is reported as blocked'
+engine_mutant attempt-unvalidated engine.c '/Not on contention/,/blocked = true/s/o = rx_validate\(&r\);/o = RX_DONE;/' \
+    any "$T/test_queue.py $T/test_stack.py $T/test_linearizability.py $T/test_honest_choice.py" '"empty" of a state that never was'
+
+# ---- commit
+engine_mutant reads-not-compared commit.c '/^rx_outcome rx_commit/,/^}/s/for \(size_t i = 0; i < n; i\+\+\) c\[i\] = .*/{ size_t m = 0; for (size_t i = 0; i < n; i++) if (r->log.at[i].cur != r->log.at[i].old) c[m++] = (rg_cas_entry){ r->log.at[i].word, r->log.at[i].old, r->log.at[i].cur }; n = m; }/' \
+    any $T/test_write_skew.py 'what was only read is not part of the commit'
+engine_mutant last-word-forgotten commit.c 's/int k = rx_kcas\(r, c, n\);/int k = rx_kcas(r, c, n > 2 ? n - 1 : n);/' any "$T/test_conservation.py $T/test_log.py $T/test_pair.py" \
+    'one of k words is not swapped'
+engine_mutant any-value-equal log.c '/^bool rx_equal_by_value/,/^}/s/\|\| !rg_same\(was, is\)\) return false;/) return false;/' any $T/test_conservation.py \
+    'a changed value is taken for the same'
+engine_mutant own-write-unseen queue.c '/^static bool next_of/,/^}/s/\*next = \(\*entry\)->cur;/*next = (*entry)->old;/' any "$T/test_queue.py $T/test_log.py" \
+    'a get does not see the put of the same reaction'
+engine_mutant tail-left-behind queue.c 's/^    o = move_tail\(r, q, dummy, next\);/    o = RX_DONE;/' any "$T/test_queue.py $T/test_log.py $T/test_conservation.py" \
+    'tail falls behind head'
+engine_mutant commit-wakes-nobody commit.c 's/^    wake_waiters\(r\);//' any $T/test_blocking.py 'a reaction that changes a word wakes nobody'
+engine_mutant unlinked-kept commit.c 's/if \(u\.value\) rg_decref_late\(r->slot, u\.value\);//;s/^        rx_drop\(r, u\.value\);//' any $T/test_refleaks.py \
+    'a popped item keeps one reference for ever'
+
+# ---- actions and errors
+engine_mutant actions-survive-rollback log.c '/^void rx_rollback/,/^}/s/while \(r->actions\.n > m\.actions\)/while (0)/' any $T/test_post_commit.py \
+    'the actions of a branch not taken run'
+engine_mutant actions-stop engine.c '/^static int run_actions/,/^}/s/PyObject \*e = fetch_error\(\);/PyObject *e = fetch_error();\n        n = i;/' any $T/test_post_commit.py \
+    'an action that fails stops the others'
+engine_mutant stale-errors-raised engine.c 's/if \(o == RX_ERROR && !error_was_stale\(&r\)\) break;/if (o == RX_ERROR) break;/' any "$T/test_opacity.py $T/test_errors.py $T/test_log.py" \
+    'an error out of a stale log reaches the caller'
+
+# ---- waiting
+engine_mutant park-unvalidated park.c '/rg_wait_register/,/rx_unpin/s/rx_outcome o = rx_validate\(r\);/rx_outcome o = RX_DONE;/' any "$T/test_blocking.py $T/test_conservation.py" \
+    'a change between reading and registering wakes nobody'
+engine_mutant registers-late park.c '/^rx_outcome rx_park/,/^}/{s/^    rg_wait_register\(r->slot, w\);//;s/^    rx_outcome o = rx_validate\(r\);/    rx_outcome o = rx_validate(r);\n    rg_wait_register(r->slot, w);/}' \
+    any "$T/test_blocking.py $T/test_conservation.py" 'the waiter is registered after the validation'
+engine_mutant parks-for-ever park.c 's/blocks for ever: it has read/blocks for ever: it has read/;s/if \(!r->log\.n\) \{/if (0) {/' any "$T/test_blocking.py $T/test_errors.py" \
+    'a reaction that nothing can wake waits'
+engine_mutant interrupt-ignored park.c 's/if \(Py_MakePendingCalls\(\) < 0 \|\| PyErr_CheckSignals\(\) < 0\) o = RX_ERROR;/;/' any "$T/test_interrupt.py $T/test_signals.py" \
+    'a blocked reaction cannot be interrupted'
+
+# ---- references without the GIL
+engine_mutant dropped-at-once life.c '/^void rg_decref_late/,/^}/s/^    if \(o == Py_None\) return;/    Py_DECREF(o);\n    return;/' free "$T/test_ref.py $T/test_conservation.py $T/test_linearizability.py $T/test_aba.py" \
+    'a displaced object goes while another thread takes a reference'
+engine_mutant lookers-ignored containers.h 's/if \(__builtin_expect\(rg_load\(lookers\) != 0, 0\)\) \{/if (0) {/' free "$T/test_stack_safety.py $T/test_stack.py $T/test_queue.py $T/test_linearizability.py" \
+    'the payload goes while a snapshot looks at it'
+engine_mutant nothing-held log.c '/^void rx_hold_all/,/^}/s/if \(e->held\) continue;/continue;/' any "$T/test_aba.py $T/test_reentrancy.py $T/test_conservation.py" \
+    'the log holds nothing while a function runs: addresses come back'
