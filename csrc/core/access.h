@@ -86,6 +86,7 @@ static inline void rg_fence(void)
 static inline void rg_compiler_barrier(void) { atomic_signal_fence(memory_order_seq_cst); }
 static inline void *rg_alloc(size_t n) { return malloc(n); }
 static inline void *rg_calloc(size_t n) { return calloc(1, n); }
+static inline void *rg_alloc_lines(size_t n) { return aligned_alloc(64, n); } /* whole cache lines; n is a multiple */
 static inline void rg_free(void *p) { free(p); }
 
 #endif /* RG_CHECKED */

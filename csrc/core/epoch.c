@@ -242,10 +242,10 @@ rg_slot *rg_slot_claim(rg_domain *d)
     for (unsigned i = 0; i < RG_MAX_SLOTS; i++) {
         rg_word *b = &d->blocks[i >> RG_BLOCK_SHIFT];
         if (!rg_load(b)) {
-            char *block = aligned_alloc(RG_CACHE_LINE, RG_BLOCK_SLOTS * sizeof(rg_slot));
+            char *block = rg_alloc_lines(RG_BLOCK_SLOTS * sizeof(rg_slot));
             if (!block) return NULL;
             memset(block, 0, RG_BLOCK_SLOTS * sizeof(rg_slot));
-            if (!rg_cas(b, 0, (uint64_t)(uintptr_t)block)) free(block);
+            if (!rg_cas(b, 0, (uint64_t)(uintptr_t)block)) rg_free(block);
         }
         rg_slot *s = (rg_slot *)rg_desc_at(&d->space, i);
         if (rg_load(&s->desc.owner) || !rg_cas(&s->desc.owner, 0, 1)) continue;

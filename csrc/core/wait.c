@@ -11,7 +11,7 @@ struct rg_buckets {
 
 struct rg_buckets *rg_buckets_new(void)
 {
-    struct rg_buckets *b = aligned_alloc(RG_CACHE_LINE, sizeof *b);
+    struct rg_buckets *b = rg_alloc_lines(sizeof *b);
     if (b)
         for (size_t i = 0; i < RG_BUCKETS; i++) rg_store_rlx(&b->at[i].head, 0); /* relaxed: private yet */
     return b;

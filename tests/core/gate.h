@@ -20,8 +20,11 @@ static inline uint64_t rg_fetch_add(rg_word *p, uint64_t n) { return gate_add(p,
 static inline void rg_fence(void) { gate_fence(); }
 static inline void rg_compiler_barrier(void) { atomic_signal_fence(memory_order_seq_cst); }
 static inline void rg_checked_pause(void) {}
-static inline void *rg_alloc(size_t n) { return malloc(n); }
-static inline void *rg_calloc(size_t n) { return calloc(1, n); }
+/* Defined by tests of what happens when memory runs out. */
+__attribute__((weak)) bool gate_alloc_fails(void);
+static inline void *rg_alloc(size_t n) { return gate_alloc_fails && gate_alloc_fails() ? NULL : malloc(n); }
+static inline void *rg_calloc(size_t n) { return gate_alloc_fails && gate_alloc_fails() ? NULL : calloc(1, n); }
+static inline void *rg_alloc_lines(size_t n) { return gate_alloc_fails && gate_alloc_fails() ? NULL : aligned_alloc(64, n); }
 static inline void rg_free(void *p) { free(p); }
 
 #endif
