@@ -209,6 +209,39 @@ def test_no_wake_up_is_lost_between_several_words() -> None:
     assert turn.get() == 3 * rounds
 
 
+def test_a_change_before_it_waits_is_seen() -> None:
+    """The word changes after it was read and before the reaction is known to wait: nobody will change it again."""
+    ref = Ref(0)
+
+    def changed_meanwhile(value: int) -> bool:
+        if value == 0:
+            ref.set(1)
+        return value == 1
+
+    assert (ref.read >> guard(changed_meanwhile))(timeout=30) == 1
+
+
+def test_a_change_at_any_moment_of_going_to_wait_is_seen() -> None:
+    """One thread goes to wait for a value that the other sets once, at a moment that shifts from round to round."""
+    ref, begun, rounds = Ref(0), Ref(0), 3_000 * STRESS
+
+    def waiter() -> None:
+        for i in range(1, rounds):
+            wait = ref.read >> guard(lambda value, i=i: value >= i)
+            begun.set(i)
+            wait()
+
+    def setter() -> None:
+        for i in range(1, rounds):
+            while begun.get() < i:
+                pass
+            for _ in range(i % 150):
+                pass
+            ref.set(i)
+
+    race(waiter, setter)
+
+
 def test_timeouts_in_a_race_with_arrivals_lose_nothing() -> None:
     queue, items = Queue(), 500 * STRESS
     get = queue.get >> (lambda x: x)

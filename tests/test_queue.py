@@ -173,3 +173,20 @@ def test_each_item_is_got_once_and_in_order() -> None:
             mine = [n for producer_id, n in items if producer_id == i]
             assert mine == sorted(mine)
     assert queue.empty()
+
+
+def test_a_reaction_that_takes_what_it_put() -> None:
+    """Head passes tail within one reaction; the node left behind is another queue's before long."""
+    queue: Queue[int] = Queue()
+    other: Queue[int] = Queue()
+    busy: Queue[int] = Queue()
+    through = queue.put >> queue.get
+    for i in range(300):
+        assert through(i) == i
+        for _ in range(100):  # more than wait to be reclaimed together
+            busy.put(i)
+            busy.get()
+        other.put(i)
+        queue.put(-i)
+        assert (queue.get(), queue.qsize(), other.qsize()) == (-i, 0, i + 1)
+    assert [other.get() for _ in range(300)] == list(range(300))

@@ -4,6 +4,8 @@
 #endif
 #include "drive.h"
 
+#include <sched.h>
+
 #include "../core/queue.h"
 #include "../core/stack.h"
 #include "segment.h"

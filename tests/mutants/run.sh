@@ -97,7 +97,7 @@ build() { # build SOURCE...
 }
 python_tests() { # python_tests TEST...: prints what failed; says nothing when all passed
     local status
-    (cd "$work/tree" && PYTHONPATH=$work/tree timeout 120 "$PYTHON" -m pytest -x -q -p no:cacheprovider "$@") >"$work/log" 2>&1
+    (cd "$work/tree" && PYTHONPATH=$work/tree timeout 120 "$PYTHON" -m pytest -x -q -p no:cacheprovider --timeout 10 "$@") >"$work/log" 2>&1
     status=$?
     case $status in
         0) return ;;
