@@ -301,6 +301,7 @@ static PyObject *run(rg_state *st, Reagent *node, PyObject *x, int64_t deadline,
             if (o == RX_ERROR) break;
         }
         rg_count(r.slot, STAT_RETRIES);
+        bool contended = rx_contended(&r);
         rx_reset(&r);
         rx_unpin(&r);
         rx_flush_drops(&r);
@@ -308,7 +309,7 @@ static PyObject *run(rg_state *st, Reagent *node, PyObject *x, int64_t deadline,
             o = RX_ERROR;
             break;
         }
-        rg_lost(r.slot, &backoff);
+        if (contended) rg_lost(r.slot, &backoff);
     }
     size_t n_actions = 0;
     rx_action *actions = NULL;

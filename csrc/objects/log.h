@@ -97,8 +97,11 @@ typedef struct rx {
 static inline bool rx_private_space(rx *r, const rg_space *space) { return space == &r->st->domain->space; }
 #ifdef RG_EXCLUSIVE
 #define RX_PLAIN(r, space) rx_private_space(r, space)
+/* Does who was faster run at the same time? Waiting for it with the GIL would be in its way. */
+static inline bool rx_contended(rx *r) { return r->space && !rx_private_space(r, r->space); }
 #else
 #define RX_PLAIN(r, space) ((void)(r), (void)(space), true) /* there is one kind of access, and it is inline */
+static inline bool rx_contended(rx *r) { return (void)r, true; }
 #endif
 static inline uint64_t rx_word_value(rx *r, const rg_space *space, unsigned me, rg_word *w)
 {
