@@ -20,9 +20,12 @@ static void scribble(rg_slot *s, void *p)
     reclaimed++;
 }
 
+/* How the section ends that holds the last look, as far as others can tell. */
+typedef enum { UNPINS, ANNOUNCES_ANEW, WITHDRAWS } ending;
+
 static void *look(void *p)
 {
-    (void)p;
+    ending how = *(ending *)p;
     rg_slot *s = here();
     rg_pin(s);
     uint64_t *thing = (uint64_t *)(uintptr_t)rg_read(SPACE, s->index, &shelf);
@@ -30,30 +33,44 @@ static void *look(void *p)
     rg_unpin(s);
     reach(1);
     await(2);
+    if (how == ANNOUNCES_ANEW) {
+        rg_pin(s);
+        rg_unpin(s);
+    }
+    if (how == WITHDRAWS) rg_withdraw(s);
+    reach(3);
+    await(4);
     return NULL;
 }
 
 /* The last look of a pinned section is before the free that waited for its end. */
-static void looks_before_free(void)
+static void looks_before_free(ending how)
 {
     rg_slot *s = here();
     uint64_t *thing = malloc(sizeof *thing);
     *thing = 7;
     CHECK(rg_cas1(SPACE, s->index, &shelf, 0, (uint64_t)(uintptr_t)thing), "publish");
     pthread_t t;
-    CHECK(pthread_create(&t, NULL, look, NULL) == 0, "pthread_create");
+    CHECK(pthread_create(&t, NULL, look, &how) == 0, "pthread_create");
     await(1);
     CHECK(rg_reserve(s, 1), "memory");
     rg_pin(s);
     CHECK(rg_cas1(SPACE, s->index, &shelf, (uint64_t)(uintptr_t)thing, 0), "unlink");
     rg_retire(s, thing, scribble);
     rg_unpin(s);
+    rg_reclaim(s); /* an epoch on: the other thread had announced this one */
     CHECK(reclaimed == 0, "the other thread has a slot");
+    reach(2);
+    await(3);
     rg_flush(s);
     CHECK(reclaimed == 1, "kept without a pin");
-    reach(2);
+    reach(4);
     pthread_join(t, NULL);
 }
+
+static void unpinned_looks_before_free(void) { looks_before_free(UNPINS); }
+static void announced_looks_before_free(void) { looks_before_free(ANNOUNCES_ANEW); }
+static void withdrawn_looks_before_free(void) { looks_before_free(WITHDRAWS); }
 
 /* What a thread did before it ended is before what is made of its slot. */
 static void *leave(void *p)
@@ -87,4 +104,6 @@ static void slot_changes_hands(void)
     CHECK(reclaimed == 1, "the first one's garbage");
 }
 
-TESTS({ "looks_before_free", looks_before_free }, { "slot_changes_hands", slot_changes_hands })
+TESTS({ "unpinned_looks_before_free", unpinned_looks_before_free },
+      { "announced_looks_before_free", announced_looks_before_free },
+      { "withdrawn_looks_before_free", withdrawn_looks_before_free }, { "slot_changes_hands", slot_changes_hands })

@@ -79,9 +79,15 @@ core_mutant waits-pinned epoch.c '/^void rg_lost/,/^}/s/if \(pins <= 1\)/if (0)/
 core_mutant advance-no-membarrier epoch.c 's/if \(!rg_asymmetric \|\| syscall\(SYS_membarrier, MEMBARRIER_PRIVATE, 0, 0\) != 0\) rg_fence\(\);/rg_fence();/' \
     plain test_membarrier 'nobody pays for the fence that pins do not have'
 core_mutant unpin-relaxed epoch.h 's/rg_store_rel\(&s->pinned, 0\);/rg_store_rlx(\&s->pinned, 0);/' \
-    tsan test_order.looks_before_free 'reads of the pinned section may come after it'
+    tsan test_order.unpinned_looks_before_free 'reads of the pinned section may come after it'
 core_mutant scan-relaxed epoch.c 's/return !rg_load_acq\(&o->pinned\)/return !rg_load_rlx(\&o->pinned)/' \
-    tsan test_order.looks_before_free 'the free may come before what it waited for'
+    tsan test_order.unpinned_looks_before_free 'the free may come before what it waited for'
+core_mutant announce-relaxed epoch.h 's/rg_store_rel\(&s->epoch, e\);/rg_store_rlx(\&s->epoch, e);/' \
+    tsan test_order.announced_looks_before_free 'reads of earlier sections may come after the announcement'
+core_mutant announced-relaxed epoch.c 's/uint64_t p = rg_load_acq\(&o->epoch\);/uint64_t p = rg_load_rlx(\&o->epoch);/' \
+    tsan test_order.announced_looks_before_free 'the free may come before what announced a new epoch'
+core_mutant withdraw-relaxed epoch.h 's/rg_store_rel\(&s->epoch, 0\);/rg_store_rlx(\&s->epoch, 0);/' \
+    tsan test_order.withdrawn_looks_before_free 'reads may come after the announcement is taken back'
 core_mutant holders-ignored node.h 's/if \(\(rg_load_acq\(meta\) & RG_HOLDERS\) == 0 \|\| .*\) rg_node_free/(void)meta;\n    rg_node_free/' \
     plain test_epoch.holds 'the grace period frees what is held'
 core_mutant last-holder-keeps node.h 's/& RG_HOLDERS\) == 3 &&/\& RG_HOLDERS) == 2 \&\&/' \
