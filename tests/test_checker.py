@@ -5,6 +5,7 @@ The last word has brute force: on small random histories the checker must agree 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checker_histories import NEVER, RIGHT, WRONG, KeyedSpec, op
-from reagents.testing import Operation, Spec, Verdict, check
+from reagents.testing import Operation, Spec, Verdict, check, read_only
 from specs import EMPTY, QueueSpec, StackSpec, WordSpec
 
 
@@ -233,3 +234,174 @@ def test_an_instance_of_a_spec_will_do() -> None:
     spec.initial = 5
     assert check([op(0, "get", gives=5, at=(0, 1))], spec).ok is True
     assert check([op(0, "get", gives=0, at=(0, 1))], spec).ok is False
+
+
+# ---------------------------------------------------------------- specifications that leave a choice
+
+
+class BagSpec(Spec):
+    """Takes any item; the state is a sorted tuple."""
+
+    initial: tuple[int, ...] = ()
+
+    def add(self, state: tuple[int, ...], item: int) -> tuple[Any, Any]:
+        return tuple(sorted((*state, item))), None
+
+    def take(self, state: tuple[int, ...]) -> Any:
+        for at, item in enumerate(state):
+            yield (*state[:at], *state[at + 1 :]), item
+        if not state:
+            yield state, EMPTY
+
+    @read_only
+    def peek(self, state: tuple[int, ...]) -> Any:
+        return [(state, item) for item in state]
+
+
+def test_any_outcome_that_the_specification_allows() -> None:
+    adds = [op(0, "add", n, at=(n, n + 0.5)) for n in (1, 2, 3)]
+    for taken in itertools.permutations((1, 2, 3)):
+        takes = [op(1, "take", gives=item, at=(10 + n, 10.5 + n)) for n, item in enumerate(taken)]
+        empty = op(1, "take", gives=EMPTY, at=(20, 21))
+        assert check([*adds, *takes, empty], BagSpec).ok is True
+        assert check([*adds, *takes[:2], empty], BagSpec).ok is False
+    assert check([*adds, op(1, "peek", gives=2, at=(5, 6))], BagSpec).ok is True
+    assert check([*adds, op(1, "peek", gives=4, at=(5, 6))], BagSpec).ok is False
+
+
+def test_an_operation_that_cannot_happen() -> None:
+    """No outcome at all: a peek into an empty bag. One that never returned may still never have happened."""
+    verdict = check([op(0, "peek", gives=1, at=(0, 1))], BagSpec)
+    assert verdict.ok is False
+    assert "that it cannot happen" in verdict.explain()
+    assert check([op(0, "take", at=(0, NEVER)), op(1, "add", 1, at=(0, 1))], BagSpec).ok is True
+
+
+class HiddenSpec(Spec):
+    """Which of several states it is now shows only later: `toss` always answers None."""
+
+    initial: Any = None
+
+    def toss(self, state: Any) -> Any:
+        return [(side, None) for side in "abc"]
+
+    @read_only
+    def look(self, state: Any) -> tuple[Any, Any]:
+        return state, state
+
+
+@pytest.mark.parametrize("side", ["a", "b", "c"])
+def test_a_choice_that_shows_only_later(side: str) -> None:
+    toss = op(0, "toss", at=(0, 1))
+    seen = [op(0, "look", gives=side, at=(2 + n, 2.5 + n)) for n in range(3)]
+    verdict = check([toss, *seen], HiddenSpec)
+    assert verdict.ok is True
+    assert verdict.parts[0].states()[1] == side
+    other = op(0, "look", gives="abc".replace(side, "")[0], at=(9, 10))
+    verdict = check([toss, *seen, other], HiddenSpec)
+    assert verdict.ok is False
+    assert len(verdict.longest) == 4
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.data())
+def test_choices_agree_with_brute_force(data: st.DataObject) -> None:
+    history = []
+    for client in range(data.draw(st.integers(1, 3))):
+        time = 0
+        for _ in range(data.draw(st.integers(0, 2))):
+            length = data.draw(st.integers(0, 3))
+            if data.draw(st.booleans()):
+                history.append(op(client, "add", data.draw(small), at=(time, time + length)))
+            else:
+                gives = data.draw(st.sampled_from([0, 1, 2, EMPTY]))
+                history.append(op(client, "take", gives=gives, at=(time, time + length)))
+            time += length + data.draw(st.integers(0, 1))
+
+    def possible(rest: frozenset[int], state: Any) -> bool:
+        if not rest:
+            return True
+        for number in rest:
+            one = history[number]
+            earlier = (o for n in rest if n != number for o in [history[n]] if (o.client == one.client and n < number))
+            if any(True for _ in earlier) or any(history[n].ret < one.call for n in rest if n != number):  # type: ignore[operator]
+                continue
+            outcome = getattr(BagSpec(), one.name)(state, *one.args)
+            for after, answer in [outcome] if isinstance(outcome, tuple) else outcome:
+                if answer == one.result and possible(rest - {number}, after):
+                    return True
+        return False
+
+    assert check(history, BagSpec).ok is possible(frozenset(range(len(history))), ())
+
+
+# ---------------------------------------------------------------- connected partitions and memory
+
+
+class StacksSpec(Spec):
+    """Any number of stacks; `move` works on two of them."""
+
+    initial: frozenset[Any] = frozenset()
+
+    def partition(self, operation: Operation) -> Any:
+        return frozenset(operation.args[:2]) if operation.name == "move" else operation.args[0]
+
+    def push(self, state: Any, key: str, item: int) -> tuple[Any, Any]:
+        stacks = dict(state)
+        stacks[key] = (*stacks.get(key, ()), item)
+        return frozenset(stacks.items()), None
+
+    def pop(self, state: Any, key: str) -> tuple[Any, Any]:
+        stacks = dict(state)
+        if not stacks.get(key):
+            return state, EMPTY
+        *rest, item = stacks[key]
+        stacks[key] = tuple(rest)
+        return frozenset(stacks.items()), item
+
+    def move(self, state: Any, source: str, target: str) -> tuple[Any, Any]:
+        after, item = self.pop(state, source)
+        return (state, EMPTY) if item == EMPTY else (self.push(after, target, item)[0], item)
+
+
+def test_connected_objects_are_one_partition() -> None:
+    history = [
+        op(0, "push", "a", 1, at=(0, 1)),
+        op(0, "move", "a", "b", gives=1, at=(2, 3)),
+        op(0, "move", "b", "c", gives=1, at=(4, 5)),
+        op(0, "pop", "c", gives=1, at=(6, 7)),
+        op(1, "push", "x", 2, at=(0, 1)),
+        op(2, "pop", "y", gives=EMPTY, at=(0, 1)),
+    ]
+    verdict = check(history, StacksSpec)
+    assert verdict.ok is True
+    assert {part.key for part in verdict.parts} == {frozenset("abc"), "x", "y"}
+    wrong = check([*history[:3], op(0, "pop", "a", gives=1, at=(6, 7)), *history[4:]], StacksSpec)
+    assert wrong.ok is False
+    assert wrong.parts[0].key == frozenset("abc")
+
+
+def test_an_operation_on_no_object_is_by_itself() -> None:
+    class Nowhere(WordSpec):
+        def partition(self, operation: Operation) -> Any:
+            return frozenset()
+
+    assert check([op(0, "get", gives=0, at=(0, 1))], Nowhere).ok is True
+
+
+def test_little_memory_is_undecided_never_wrong() -> None:
+    verdict = check(hopeless(14), StackSpec, memory=200_000)
+    assert verdict.ok is None
+    assert "about 200000 bytes" in verdict.explain()
+    with pytest.raises(ValueError, match="memory must be at least 0"):
+        check([], StackSpec, memory=-1)
+
+    class ByKey(StackSpec):
+        def partition(self, operation: Operation) -> Any:
+            return operation.client == "simple"
+
+    # The hopeless partition is given up; the others go on, and one of them may fail.
+    simple = [op("simple", "push", n, at=(n, n + 0.5)) for n in range(100)]
+    for popped, ok in ((99, None), (17, False)):
+        last = op("simple", "pop_nowait", gives=popped, at=(9000, 9001))
+        assert check([*hopeless(14), *simple, last], ByKey, memory=3_000_000).ok is ok

@@ -132,7 +132,7 @@ def test_html_escapes_values(tmp_path: Path) -> None:
     assert "&lt;b&gt;&amp;" in html
 
 
-@pytest.mark.parametrize("name", ["", ".checker", ".history", ".spec", ".verdict"])
+@pytest.mark.parametrize("name", ["", ".checker", ".explorer", ".history", ".spec", ".verdict"])
 def test_the_examples_in_the_docstrings_run(name: str) -> None:
     failed, tried = doctest.testmod(importlib.import_module("reagents.testing" + name))
     assert tried

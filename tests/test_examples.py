@@ -21,6 +21,7 @@ import lockfree
 import reagents
 
 README = Path(__file__).parent.parent / "README.md"
+DOCS = sorted((README.parent / "docs").glob("*.md"))
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -53,6 +54,14 @@ def test_readme() -> None:
                 print(f"README.md:{line} is left out: lockfree.shm needs cffi, which this interpreter does not have")
                 continue
             run_examples(source, "README.md", line, namespace)
+
+
+@pytest.mark.parametrize("page", DOCS, ids=[page.name for page in DOCS])
+def test_documentation(page: Path) -> None:
+    namespace: dict[str, Any] = {"__name__": page.stem}
+    with redirect_stdout(io.StringIO()):
+        for line, source in blocks_of(page.read_text(encoding="utf-8")):
+            run_examples(source, str(page), line, namespace)
 
 
 def modules() -> Iterator[types.ModuleType]:

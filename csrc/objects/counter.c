@@ -61,7 +61,7 @@ static bool add_words(uint64_t a, uint64_t b, uint64_t *sum)
 
 static bool add(CounterObject *c, uint64_t by)
 {
-    rg_slot *s = rg_here(c->st);
+    rg_slot *s = rg_begin(c->st, c, "add");
     if (!s) return false;
     const rg_space *sp = &s->domain->space;
     rg_backoff b = { 0 };
@@ -131,7 +131,7 @@ static PyObject *direct_value(PyObject *self, PyObject *const *args, Py_ssize_t 
     (void)args;
     CounterObject *c = (CounterObject *)self;
     if (!rg_arity("value", nargs, kw, 0, 0)) return NULL;
-    rg_slot *s = rg_here(c->st);
+    rg_slot *s = rg_begin(c->st, c, "value");
     if (!s) return NULL;
     rg_pin(s);
     /* cells first: an add that goes to a cell after this read is concurrent with us. */

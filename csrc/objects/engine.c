@@ -16,7 +16,7 @@
  * Retry (another thread was faster) never chooses: the whole reaction starts again. So `+` and
  * attempt() cannot report contention as "blocked".
  */
-#include "engine.h"
+#include "explore.h"
 
 typedef struct strand {
     Reagent *node;
@@ -150,6 +150,7 @@ static rx_outcome evaluate(rx *r, Reagent *node, PyObject *x, PyObject **result)
             break;
         case SHAPE_LEAF: {
             PyObject *y = NULL;
+            if (__builtin_expect(r->explored, 0) && (o = rx_before_step(r, n)) != RX_DONE) break;
             o = n->op->step(r, n, s.x, &y);
             if (o == RX_DONE) {
                 rx_drop(r, s.x);
@@ -273,7 +274,8 @@ static PyObject *run(rg_state *st, Reagent *node, PyObject *x, int64_t deadline,
         }
         o = evaluate(&r, node, x, &result);
         if (o == RX_DONE) {
-            o = rx_commit(&r);
+            if (__builtin_expect(r.explored, 0)) o = rx_before_commit(&r);
+            if (o == RX_DONE) o = rx_commit(&r);
             if (o == RX_DONE) break;
             rx_drop(&r, result);
         }

@@ -1,5 +1,5 @@
 /* log.c - see log.h. */
-#include "log.h"
+#include "explore.h"
 #include "words.h"
 
 bool rx_grow(rx *r, void *array, size_t size, void *first)
@@ -30,7 +30,7 @@ void rx_init(rx *r, rg_state *st)
     r->st = st;
     r->slot = NULL;
     r->space = NULL;
-    r->pinned = r->has_nodes = r->validated = r->exposed = r->grown = false;
+    r->pinned = r->has_nodes = r->validated = r->exposed = r->grown = r->explored = false;
     r->index = NULL;
     ARRAY_INIT(r->log);
     ARRAY_INIT(r->undos);
@@ -62,6 +62,7 @@ RG_SLOW bool rx_pin_slow(rx *r)
 {
     r->slot = rg_here(r->st);
     if (!r->slot) return false;
+    r->explored = rg_is_explored(r->st);
     /* Likewise the slot in a Segment: user code may have forked, and a child has none of its parent's. */
     if (r->space && !rx_private_space(r, r->space) && !rx_find_shared_slot(r)) return false;
     rg_pin(r->slot);

@@ -78,6 +78,7 @@ typedef struct rx {
     unsigned me;           /* my slot in that space */
     bool pinned, has_nodes, validated;
     bool grown;   /* some array has left its place here */
+    bool explored; /* the thread is: it hands over between steps (explore.h) */
     bool exposed; /* a k-CAS has named our words: helpers may know private nodes */
     size_t *index; /* hash of entries by word once they are many; 0: empty */
     size_t index_mask;

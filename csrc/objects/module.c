@@ -1,5 +1,5 @@
 /* module.c - the extension module reagents._core: state, types, statistics. */
-#include "engine.h"
+#include "explore.h"
 
 static rg_state *state(PyObject *m) { return PyModule_GetState(m); }
 
@@ -108,7 +108,8 @@ static int module_exec(PyObject *m)
         if (!(*types[i].at = add_type(m, types[i].spec))) return -1;
         if (types[i].ops && rg_add_methods(st, *types[i].at, types[i].ops) < 0) return -1;
     }
-    if (PyModule_AddFunctions(m, rg_combinators) < 0 || rg_reagent_init(st, m) < 0 || rg_shared_init(st, m) < 0) return -1;
+    if (PyModule_AddFunctions(m, rg_combinators) < 0 || PyModule_AddFunctions(m, rg_explore_functions) < 0 ||
+        rg_reagent_init(st, m) < 0 || rg_shared_init(st, m) < 0) return -1;
     return with_gc_callback(m);
 }
 

@@ -4,7 +4,7 @@
  * the validation is found by it; one that changes it later finds the registration. What was read
  * is held from before the validation until after leaving, so "unchanged" means unchanged.
  */
-#include "engine.h"
+#include "explore.h"
 
 #include <time.h>
 
@@ -27,16 +27,18 @@ static rg_waiter *waiter_new(rx *r)
 {
     rg_waiter *w = PyMem_RawMalloc(sizeof *w + r->log.n * sizeof w->recs[0]);
     if (!w) return NULL;
-    w->arg = PyThread_allocate_lock();
-    if (!w->arg) {
+    if (__builtin_expect(r->explored, 0)) {
+        rg_waiter_explored(w);
+    } else if ((w->arg = PyThread_allocate_lock())) {
+        PyThread_acquire_lock(w->arg, NOWAIT_LOCK);
+        w->wake = wake;
+        w->done = done;
+    } else {
         PyMem_RawFree(w);
         return NULL;
     }
-    PyThread_acquire_lock(w->arg, NOWAIT_LOCK);
     rg_store(&w->state, RG_WAITING);
     rg_store(&w->linked, r->log.n);
-    w->wake = wake;
-    w->done = done;
     w->n = r->log.n;
     for (size_t i = 0; i < w->n; i++) w->recs[i].word = r->log.at[i].word;
     return w;
@@ -55,7 +57,7 @@ rx_outcome rx_park(rx *r, int64_t deadline, Reagent *what)
     }
     rg_waiter *w = waiter_new(r);
     if (!w || !rg_reserve(r->slot, r->log.n)) {
-        if (w) done(w);
+        if (w) w->done(w);
         PyErr_NoMemory();
         return RX_ERROR;
     }
@@ -66,6 +68,7 @@ rx_outcome rx_park(rx *r, int64_t deadline, Reagent *what)
     rx_outcome o = rx_validate(r);
     rx_unpin(r);
     rx_flush_drops(r);
+    if (o == RX_DONE && r->explored) o = rx_wait_explored(r, w, deadline != INT64_MAX);
     while (o == RX_DONE) {
         int64_t us = -1;
         if (deadline != INT64_MAX) {

@@ -133,7 +133,7 @@ static rx_outcome step_peek(rx *r, Reagent *n, PyObject *x, PyObject **y)
 
 static RG_SLOW bool put_slow(QueueObject *q, rg_node *n, PyObject *v, rg_tried t)
 {
-    rg_slot *s = rg_here(q->st);
+    rg_slot *s = rg_begin(q->st, q, "put");
     if (!s) return false;
     if (!n && !(n = rg_node_new(s, (uint64_t)(uintptr_t)Py_NewRef(v)))) {
         Py_DECREF(v);
@@ -177,7 +177,7 @@ static inline PyObject *taken(QueueObject *q, rg_slot *s, rg_node *old, uint64_t
 
 static RG_SLOW PyObject *get_slow(QueueObject *q, rg_tried t)
 {
-    rg_slot *s = rg_here(q->st);
+    rg_slot *s = rg_begin(q->st, q, "get");
     if (!s) return NULL;
     if (!rg_reserve(s, 2)) return PyErr_NoMemory();
     rg_pin(s);
@@ -274,7 +274,7 @@ const rg_op *const rg_queue_ops[] = { &op_put, &rg_op_queue_get, &rg_op_queue_pe
 static Py_ssize_t queue_len(PyObject *self)
 {
     QueueObject *q = (QueueObject *)self;
-    rg_slot *s = rg_here(q->st);
+    rg_slot *s = rg_begin(q->st, q, "qsize");
     if (!s) return -1;
     rg_pin(s);
     Py_ssize_t n = (Py_ssize_t)rg_queue_size(s, &q->q);

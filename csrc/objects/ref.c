@@ -76,7 +76,7 @@ static PyObject *load_object(WordObject *w, rg_slot *s)
 /* When an operation is under way on the word, or the thread is new here. */
 static RG_SLOW PyObject *get_slow(WordObject *w)
 {
-    rg_slot *s = rg_here(w->st);
+    rg_slot *s = rg_begin(w->st, w, "get");
     if (!s) return NULL;
     rg_pin(s);
     PyObject *v = Py_NewRef(load_object(w, s));
@@ -117,9 +117,9 @@ static void displaced(rg_slot *s, PyObject *old)
 #endif
 }
 
-static rg_slot *ready_to_write(WordObject *w)
+static rg_slot *ready_to_write(WordObject *w, const char *name)
 {
-    rg_slot *s = rg_here(w->st);
+    rg_slot *s = rg_begin(w->st, w, name);
     if (s && !rg_reserve(s, 1)) {
         PyErr_NoMemory();
         return NULL;
@@ -130,7 +130,7 @@ static rg_slot *ready_to_write(WordObject *w)
 static PyObject *ref_set(PyObject *self, PyObject *v)
 {
     WordObject *w = (WordObject *)self;
-    rg_slot *s = ready_to_write(w);
+    rg_slot *s = ready_to_write(w, "set");
     if (!s) return NULL;
     rg_backoff b = { 0 };
     Py_INCREF(v);
@@ -159,7 +159,7 @@ static PyObject *ref_compare_and_set(PyObject *self, PyObject *const *args, Py_s
 {
     WordObject *w = (WordObject *)self;
     if (!rg_arity("compare_and_set", nargs, NULL, 2, 2)) return NULL;
-    rg_slot *s = ready_to_write(w);
+    rg_slot *s = ready_to_write(w, "compare_and_set");
     if (!s) return NULL;
     Py_INCREF(args[1]);
     rg_pin(s);
@@ -185,7 +185,7 @@ static PyObject *ref_update(PyObject *self, PyObject *f)
             PyErr_SetString(PyExc_TypeError, "the function of update() returned BLOCK: update() acts at once, use upd() to wait");
             Py_CLEAR(new_);
         }
-        rg_slot *s = new_ ? ready_to_write(w) : NULL;
+        rg_slot *s = new_ ? ready_to_write(w, "compare_and_set") : NULL;
         if (!s) {
             Py_XDECREF(current);
             Py_XDECREF(new_);
@@ -287,7 +287,7 @@ static PyObject *int_compare_and_set(PyObject *self, PyObject *const *args, Py_s
     WordObject *w = (WordObject *)self;
     uint64_t old, new_;
     if (!rg_arity("compare_and_set", nargs, NULL, 2, 2) || !rg_int_from(args[0], &old) || !rg_int_from(args[1], &new_)) return NULL;
-    rg_slot *s = rg_here(w->st);
+    rg_slot *s = rg_begin(w->st, w, "compare_and_set");
     if (!s) return NULL;
     rg_pin(s);
     bool ok = rg_cas1(&w->st->domain->space, s->index, w->at, old, new_);

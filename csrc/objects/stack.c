@@ -79,7 +79,7 @@ static rx_outcome step_peek(rx *r, Reagent *n, PyObject *x, PyObject **y)
 
 static RG_SLOW bool push_slow(StackObject *s, rg_node *n, PyObject *v, rg_tried t)
 {
-    rg_slot *slot = rg_here(s->st);
+    rg_slot *slot = rg_begin(s->st, s, "push");
     if (!slot) return false;
     if (!n && !(n = rg_node_new(slot, (uint64_t)(uintptr_t)Py_NewRef(v)))) {
         Py_DECREF(v);
@@ -123,7 +123,7 @@ static inline PyObject *taken(StackObject *s, rg_slot *slot, rg_node *n)
 
 static RG_SLOW PyObject *pop_slow(StackObject *s, rg_tried t)
 {
-    rg_slot *slot = rg_here(s->st);
+    rg_slot *slot = rg_begin(s->st, s, "pop");
     if (!slot) return NULL;
     if (!rg_reserve(slot, 2)) return PyErr_NoMemory();
     rg_pin(slot);
@@ -205,7 +205,7 @@ const rg_op *const rg_stack_ops[] = { &op_push, &rg_op_pop, &rg_op_peek, NULL };
 static PyObject *stack_snapshot(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     StackObject *s = (StackObject *)self;
-    rg_slot *slot = rg_here(s->st);
+    rg_slot *slot = rg_begin(s->st, s, "snapshot");
     PyObject *list = NULL;
     if (!slot) return NULL;
     /* A list long enough first: nothing may be allocated by the collector's leave while pinned. */
@@ -253,7 +253,7 @@ static PyObject *stack_repr(PyObject *self)
 static Py_ssize_t stack_len(PyObject *self)
 {
     StackObject *s = (StackObject *)self;
-    rg_slot *slot = rg_here(s->st);
+    rg_slot *slot = rg_begin(s->st, s, "len");
     if (!slot) return -1;
     rg_pin(slot);
     Py_ssize_t n = (Py_ssize_t)rg_stack_size(slot, &s->stack);

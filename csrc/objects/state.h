@@ -25,7 +25,9 @@
 
 typedef struct rg_state {
     rg_domain *domain;
-    rg_slot *only; /* RG_EXCLUSIVE: the slot that all threads share */
+    rg_slot *only; /* RG_EXCLUSIVE: the slot that all threads share; NULL while some are explored */
+    rg_slot *hidden; /* the same meanwhile */
+    unsigned n_explored;
     PyTypeObject *reagent_type, *method_type, *ref_type, *stack_type, *queue_type, *counter_type, *atomic_int_type;
     PyTypeObject *word_type, *mapping_type, *block_type; /* word and mapping: csrc/shared */
     PyObject *block;
@@ -67,16 +69,7 @@ struct rg_op {
     const char *doc; /* reagent methods: "name($self, ...)\n--\n\ntext" */
 };
 
-/* This thread's slot; NULL, without an error set, when there is none to be had. */
-static inline rg_slot *rg_here_quietly(rg_state *st)
-{
-#ifdef RG_EXCLUSIVE
-    return st->only;
-#else
-    return rg_slot_get(st->domain);
-#endif
-}
-
+/* This thread's slot where it is at hand, else NULL: the thread is new here, or explored. */
 static inline rg_slot *rg_at_hand(rg_state *st)
 {
 #ifdef RG_EXCLUSIVE
@@ -86,23 +79,39 @@ static inline rg_slot *rg_at_hand(rg_state *st)
 #endif
 }
 
+/* explore.c: where it is not at hand. */
+RG_SLOW rg_slot *rg_slot_elsewhere(rg_state *);
+
+/* This thread's slot; NULL, without an error set, when there is none to be had. */
+static inline rg_slot *rg_here_quietly(rg_state *st)
+{
+    rg_slot *s = rg_at_hand(st);
+    return __builtin_expect(s != NULL, 1) ? s : rg_slot_elsewhere(st);
+}
+
+static inline rg_slot *rg_here(rg_state *st)
+{
+    rg_slot *s = rg_here_quietly(st);
+    if (__builtin_expect(!s, 0)) PyErr_SetString(PyExc_MemoryError, "no memory, or no free slot, for one more thread");
+    return s;
+}
+
+/* explore.c: hands over first if the thread is explored. */
+RG_SLOW rg_slot *rg_begin_slow(rg_state *, PyObject *what, const char *name);
+
+/* The same at the beginning of the operation `name` on an object of ours, nothing being pinned. */
+static inline rg_slot *rg_begin(rg_state *st, void *what, const char *name)
+{
+    rg_slot *s = rg_at_hand(st);
+    return __builtin_expect(s != NULL, 1) ? s : rg_begin_slow(st, what, name);
+}
+
 /* Defines direct_NAME_bound, the vectorcall of a Reagent bound to direct_NAME. */
 #define RG_BOUND(name)                                                                                              \
     static PyObject *direct_##name##_bound(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames) \
     {                                                                                                               \
         return direct_##name(((Reagent *)self)->a, args, PyVectorcall_NARGS(nargsf), kwnames);                      \
     }
-
-static inline rg_slot *rg_here(rg_state *st)
-{
-#ifdef RG_EXCLUSIVE
-    return st->only;
-#else
-    rg_slot *s = rg_slot_get(st->domain);
-    if (!s) PyErr_SetString(PyExc_MemoryError, "no memory, or no free slot, for one more thread");
-    return s;
-#endif
-}
 
 /* reagent.c */
 PyObject *rg_reagent_new(rg_state *, const rg_op *, PyObject *a, PyObject *b); /* takes new references */

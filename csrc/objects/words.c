@@ -233,7 +233,7 @@ static PyObject *direct_swap(PyObject *self, PyObject *const *args, Py_ssize_t n
     uint64_t v = 0;
     if (w->kind == WORD_INT && !rg_int_from(args[0], &v)) return NULL;
     if (w->kind == WORD_OBJECT) return run_on(self, &rg_op_swap, args[0]);
-    rg_slot *s = rg_here(w->st);
+    rg_slot *s = rg_begin(w->st, w, "swap");
     if (!s) return NULL;
     const rg_space *sp = &w->st->domain->space;
     rg_pin(s);
@@ -254,7 +254,7 @@ static bool sum_of(uint64_t old, uint64_t by, uint64_t *sum)
 
 static RG_SLOW PyObject *add_int_slow(WordObject *w, uint64_t by)
 {
-    rg_slot *s = rg_here(w->st);
+    rg_slot *s = rg_begin(w->st, w, "add");
     if (!s) return NULL;
     const rg_space *sp = &w->st->domain->space;
     rg_backoff b = { 0 };
@@ -308,7 +308,7 @@ static PyObject *direct_get(PyObject *self, PyObject *const *args, Py_ssize_t na
     (void)args;
     WordObject *w = (WordObject *)self;
     if (!rg_arity("get", nargs, kw, 0, 0)) return NULL;
-    rg_slot *s = rg_here(w->st);
+    rg_slot *s = rg_begin(w->st, w, "get");
     if (!s) return NULL;
     rg_pin(s);
     uint64_t v = rg_read(&w->st->domain->space, s->index, w->at);

@@ -32,11 +32,7 @@ int rg_slot_for(rg_segment *s, rg_word *w)
 void rg_wake_shared(rg_state *st, rg_word *w)
 {
     if (__builtin_expect(!rg_load(&st->domain->waiting), 1)) return;
-#ifdef Py_GIL_DISABLED
-    rg_slot *s = rg_slot_get(st->domain);
-#else
-    rg_slot *s = st->only;
-#endif
+    rg_slot *s = rg_slot_elsewhere(st); /* with the GIL, the one of all threads */
     if (s) rg_wake_slow(s, w);
 }
 

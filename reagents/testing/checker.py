@@ -22,25 +22,42 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable, Iterable
+from sys import getsizeof
 from time import monotonic
 from typing import Any
 
 from reagents.testing.history import Operation, timeline, validated
-from reagents.testing.spec import Spec, is_read_only, same, step_of, take_step
+from reagents.testing.partitions import partitioned
+from reagents.testing.spec import Spec, alternatives, fitting, is_read_only, read, step_of
 from reagents.testing.verdict import Part, Verdict
 
-# How many candidates a partition tries before the next one has its turn. Partitions take turns because
+# How many operations a partition tries before the next one has its turn. Partitions take turns because
 # one of them may be hopeless to exhaust while another one fails at once.
 _SLICE = 512
 
+# Bytes of a configuration beside its state: two tuples, two integers and a place in a set.
+_CONFIGURATION = 300
+# Of so many configurations one state is weighed.
+_WEIGH_EVERY = 64
 
-def check(history: Iterable[Operation], spec: Spec | type[Spec], *, timeout: float | None = None) -> Verdict:
+
+def check(
+    history: Iterable[Operation],
+    spec: Spec | type[Spec],
+    *,
+    timeout: float | None = None,
+    memory: int | None = 1 << 30,
+) -> Verdict:
     """Decides whether `history` is linearizable with respect to `spec`.
 
-    The verdict's `ok` is True or False, or None if `timeout` seconds were not enough to say. Deciding is
-    NP-hard: a history in which many clients overlap for long can take exponential time. Raises
-    ValueError if the history cannot have happened (a return before its call, overlapping calls
-    of one client) or has an operation that the specification does not know.
+    The verdict's `ok` is True or False, or None: undecided, because `timeout` seconds were over, or because what
+    is remembered of the search would take more than about `memory` bytes (an estimate; None: no limit). Deciding is
+    NP-hard: a history in which many clients overlap for long can take exponential time and memory. A limit never
+    makes a verdict wrong, and where one partition is given up the others are still searched for a failure.
+
+    Raises ValueError if the history cannot have happened (a return before its call, overlapping calls of one client)
+    or has an operation that the specification does not know, TypeError for a specification that is none.
+    Wing and Gong (1993), Lowe (2017); see the module.
 
     >>> class Register(Spec):
     ...     initial = 0
@@ -75,13 +92,19 @@ def check(history: Iterable[Operation], spec: Spec | type[Spec], *, timeout: flo
         raise ValueError(f"timeout must be at least 0 seconds, not {timeout!r}")
     began = monotonic()
     rules = spec() if isinstance(spec, type) else spec
+    if memory is not None and not memory >= 0:
+        raise ValueError(f"memory must be at least 0 bytes, not {memory!r}")
     if not isinstance(rules, Spec):
         raise TypeError(f"a specification is a Spec or a subclass of it, not {spec!r}")
-    partitions: dict[Hashable, list[Operation]] = {}
-    for op in validated(history):
-        partitions.setdefault(rules.partition(op), []).append(op)
-    searches = [_Search(key, operations, rules) for key, operations in partitions.items()]
+    parts = partitioned(validated(history), rules)
+    searches = [_Search(key, operations, rules) for key, operations in parts.items()]
     turns = deque(searches)
+    given_up: list[_Search] = []
+
+    def undecided() -> Verdict:
+        limit = f"about {memory} bytes" if given_up else None
+        return Verdict(None, tuple(search.part() for search in (*given_up, *turns)), monotonic() - began, limit)
+
     while turns:
         search = turns.popleft()
         found = search.advance(_SLICE)
@@ -89,13 +112,25 @@ def check(history: Iterable[Operation], spec: Spec | type[Spec], *, timeout: flo
             return Verdict(False, (search.part(),), monotonic() - began)
         if found is None:
             turns.append(search)
+            if memory is not None and sum(search.bytes for search in turns) > memory:
+                largest = max(turns, key=lambda search: search.bytes)
+                turns.remove(largest)
+                largest.forget()
+                given_up.append(largest)
+        else:
+            search.forget()
         if turns and timeout is not None and monotonic() - began >= timeout:
-            return Verdict(None, tuple(search.part() for search in turns), monotonic() - began)
+            return undecided()
+    if given_up:
+        return undecided()
     return Verdict(True, tuple(search.part() for search in searches), monotonic() - began)
 
 
 # A set of operations: all numbers below the first, and, as bits counted from it, some above.
 _Set = tuple[int, int]
+
+_NOTHING = object()  # no state
+_NO_OTHERS: list[Any] = []  # one for all: what is kept makes work for the collector
 
 
 class _Search:
@@ -105,19 +140,27 @@ class _Search:
         self.key = key
         self.operations = operations
         self.spec = spec
+        self.bytes = 0  # an estimate of the memory that is used
         self._steps = [step_of(spec, op) for op in operations]
         self._reads = [is_read_only(step) for step in self._steps]
+        numbers: dict[Any, int] = {}
+        self._questions = [
+            numbers.setdefault(_question(op), n) if is_read else -1
+            for n, (op, is_read) in enumerate(zip(operations, self._reads, strict=True))
+        ]
         self._link()
         self._after = _program_order(operations)
         self._left = sum(op.ret is not None for op in operations)  # returned and not yet placed
         self._state = spec.initial
         self._placed: _Set = (0, 0)
-        self._stack: list[tuple[int, Any, _Set, bool]] = []  # entry, state and placed before, forced
+        # Of each placement: entry, state and placed before, and the other states that the operation may lead to (None:
+        # forced, nothing else is tried).
+        self._stack: list[tuple[int, Any, _Set, list[Any] | None]] = []
         self._entry = self._next[-1]
         self._reading = self._has_reads = any(self._reads)  # read-only candidates are tried first, then the others
         self._undone = -1  # the entry that was taken back last
         self._seen: set[tuple[_Set, Any]] = set()
-        self._best: list[int] = []
+        self._best: list[tuple[int, Any]] = []  # operations, and the states after them
         self._best_left = self._left
 
     def _link(self) -> None:
@@ -143,20 +186,30 @@ class _Search:
         self._prev[self._next[entry]] = entry
 
     def _is_new(self, placed: _Set, state: Any) -> bool:
-        configuration = (placed, state)
+        seen = self._seen
+        before = len(seen)
         try:
-            if configuration in self._seen:
-                return False
-            self._seen.add(configuration)
+            seen.add((placed, state))
         except TypeError as error:
             raise TypeError(f"{type(self.spec).__name__} has a state that cannot be hashed: {state!r}") from error
+        if len(seen) == before:
+            return False
+        if before % _WEIGH_EVERY == 0:
+            self.bytes += _WEIGH_EVERY * (_CONFIGURATION + _weight(state))
         return True
+
+    def forget(self) -> None:
+        """Gives up what it has seen, for it will not be continued."""
+        self._seen.clear()
+        self.bytes = 0
 
     def advance(self, steps: int) -> bool | None:
         """Tries up to `steps` candidates: True, linearizable; False, not; None, not known yet."""
         operations, methods, reads = self.operations, self._steps, self._reads
         following, caller, after = self._next, self._caller, self._after
         entry, reading = self._entry, self._reading
+        answered: Any = _NOTHING  # the state of the last answers,
+        asked, answers = -1, [None]  # and what was asked
         while self._left:
             if steps <= 0:
                 self._entry, self._reading = entry, reading
@@ -167,35 +220,54 @@ class _Search:
                 # A call, and no return before it: a candidate.
                 if reads[number] is reading and (after[number] < 0 or _has(self._placed, after[number])):
                     op = operations[number]
-                    state, answer = take_step(methods[number], op, self._state)
-                    if op.ret is None or same(answer, op.result):
-                        if reading:
-                            if not same(state, self._state):
-                                raise ValueError(f"declared read-only, but changes {self._state!r} to {state!r}: {op}")
-                            self._place(entry, number, self._state, _with(self._placed, number), forced=True)
-                        elif self._is_new(placed := _with(self._placed, number), state):
-                            self._place(entry, number, state, placed, forced=False)
-                            entry, reading = following[-1], self._has_reads
-                            continue
+                    state = self._state
+                    if reading:
+                        # Many ask the same of one state.
+                        if answered is not state or asked != self._questions[number]:
+                            answered, asked = state, self._questions[number]
+                            answers = read(methods[number], op, state)
+                        result = op.result
+                        for answer in answers:
+                            if answer is result or answer == result:
+                                self._place(entry, number, state, _with(self._placed, number), None)
+                                break
+                    elif (states := fitting(op, alternatives(methods[number], op, state))) and self._place_one(
+                        entry, number, states
+                    ):
+                        entry, reading = following[-1], self._has_reads
+                        continue
                 entry = following[entry]
-            elif reading:
+                continue
+            if reading:
                 # All read-only candidates that fit have been placed; now the others, unless known.
                 reading = False
-                if self._stack and self._stack[-1][3] and not self._is_new(self._placed, self._state):
-                    if not self._go_back():
-                        return False
-                    entry = following[self._undone]
-                else:
-                    entry = following[-1]
+                entry = following[-1]
+                if not (self._stack and self._stack[-1][3] is None) or self._is_new(self._placed, self._state):
+                    continue
+            # Known, or the operation that returns here had to be placed before: a dead end.
+            others = self._go_back()
+            if others is None:
+                return False
+            entry = self._undone
+            number = caller[entry]
+            assert number is not None
+            if others and self._place_one(entry, number, others):
+                entry, reading = following[-1], self._has_reads
             else:
-                # The operation that returns here had to be placed before: a dead end.
-                if not self._go_back():
-                    return False
-                entry = following[self._undone]
+                entry = following[entry]
         return True
 
-    def _place(self, entry: int, number: int, state: Any, placed: _Set, *, forced: bool) -> None:
-        self._stack.append((entry, self._state, self._placed, forced))
+    def _place_one(self, entry: int, number: int, states: list[Any]) -> bool:
+        """Places an operation in the first of the states that leads to something new."""
+        placed = _with(self._placed, number)
+        for at, state in enumerate(states, 1):
+            if self._is_new(placed, state):
+                self._place(entry, number, state, placed, states[at:] if at < len(states) else _NO_OTHERS)
+                return True
+        return False
+
+    def _place(self, entry: int, number: int, state: Any, placed: _Set, others: list[Any] | None) -> None:
+        self._stack.append((entry, self._state, self._placed, others))
         self._state = state
         self._placed = placed
         # The return goes first: then `entry` itself still points to what follows, and a scan can go on from it.
@@ -205,11 +277,11 @@ class _Search:
             self._left -= 1
         self._unlink(entry)
 
-    def _go_back(self) -> bool:
-        """Takes back to the last placement that had an alternative; False if there is none."""
+    def _go_back(self) -> list[Any] | None:
+        """Takes back to the last placement that was a choice, and returns its other states; None: there is none."""
         self._note_best()
         while self._stack:
-            entry, self._state, self._placed, forced = self._stack.pop()
+            entry, self._state, self._placed, others = self._stack.pop()
             number = self._caller[entry]
             assert number is not None
             self._relink(entry)
@@ -217,20 +289,39 @@ class _Search:
             if ret is not None:
                 self._relink(ret)
                 self._left += 1
-            if not forced:
+            if others is not None:
                 self._undone = entry
-                return True
-        return False
+                return others
+        return None
 
     def _note_best(self) -> None:
         if self._left < self._best_left:
             self._best_left = self._left
-            self._best = [number for entry, *_ in self._stack if (number := self._caller[entry]) is not None]
+            numbers = [number for entry, *_ in self._stack if (number := self._caller[entry]) is not None]
+            states = [state for _, state, *_ in self._stack[1:]]
+            self._best = list(zip(numbers, [*states, self._state], strict=True))
 
     def part(self) -> Part:
         """What to show of this partition, now."""
         self._note_best()
         return Part(self.key, tuple(self.operations), tuple(self._best), self.spec)
+
+
+def _question(op: Operation) -> Any:
+    """Equal for operations that must get the same answers."""
+    try:
+        hash(op.args)
+    except TypeError:
+        return id(op)
+    return op.name, op.args, tuple(map(type, op.args))
+
+
+def _weight(thing: Any, depth: int = 3) -> int:
+    """About how many bytes a state takes."""
+    size = getsizeof(thing)
+    if depth and isinstance(thing, tuple | frozenset):
+        size += sum(_weight(part, depth - 1) for part in thing)
+    return size
 
 
 def _with(numbers: _Set, number: int) -> _Set:

@@ -102,7 +102,7 @@ def _order(verdict: Verdict, part: Part) -> str:
     for place, (number, state) in enumerate(zip(part.order, states[1:], strict=True), 1):
         rows.append(_row("", (str(place), str(part.operations[number]), repr(state))))
     for number, answer, fits in [] if verdict.ok else part.refused():
-        why = "not tried yet" if fits else f"cannot come next: the specification answers {answer!r}"
+        why = "not tried yet" if fits else f"cannot come next: the specification answers {answer}"
         rows.append(_row("stuck", ("!", str(part.operations[number]), why)))
     return (
         f"<h2>{what}</h2>\n<table><thead><tr><th></th><th>operation</th><th>state after it</th></tr></thead>"

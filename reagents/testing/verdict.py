@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reagents.testing.history import Operation, precedes, timeline
-from reagents.testing.spec import Spec, same, step_of, take_step
+from reagents.testing.spec import Spec, alternatives, same, step_of
 
 # Of a longer history the text shows only the neighbourhood of the failure; the page shows all.
 _ROWS = 40
@@ -23,18 +23,18 @@ class Part:
 
     key: Hashable
     operations: tuple[Operation, ...]  # in the order of their calls
-    order: tuple[int, ...]  # which of them were placed, in this order
+    placed: tuple[tuple[int, Any], ...]  # which of them were placed, in this order, and the state after each
     spec: Spec = field(repr=False)
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        return tuple(number for number, _ in self.placed)
 
     def states(self) -> list[Any]:
         """The initial state and the one after each placed operation."""
-        states = [self.spec.initial]
-        for number in self.order:
-            op = self.operations[number]
-            states.append(take_step(step_of(self.spec, op), op, states[-1])[0])
-        return states
+        return [self.spec.initial, *(state for _, state in self.placed)]
 
-    def refused(self) -> list[tuple[int, Any, bool]]:
+    def refused(self) -> list[tuple[int, str, bool]]:
         """Who could have come next in time: number, what the specification answers, whether that fits."""
         state = self.states()[-1]
         missing = self.missing()
@@ -43,8 +43,9 @@ class Part:
             op = self.operations[number]
             own = [other for other in missing if other < number and self.operations[other].client == op.client]
             if not own and not any(precedes(self.operations[other], op) for other in missing):
-                answer = take_step(step_of(self.spec, op), op, state)[1]
-                refused.append((number, answer, same(answer, op.result)))
+                answers = [answer for _, answer in alternatives(step_of(self.spec, op), op, state)]
+                said = " or ".join(dict.fromkeys(map(repr, answers))) or "that it cannot happen"
+                refused.append((number, said, any(same(answer, op.result) for answer in answers)))
         return refused
 
     def missing(self) -> list[int]:
@@ -69,6 +70,7 @@ class Verdict:
     ok: bool | None
     parts: tuple[Part, ...] = field(repr=False)  # all if ok, the failed one, or those undecided
     seconds: float
+    limit: str | None = None  # what beside time was not enough, if undecided
 
     def __bool__(self) -> bool:
         return self.ok is True
@@ -92,7 +94,10 @@ class Verdict:
             return f"Linearizable: {size}{within}."
         returned = sum(op.ret is not None for op in self.longest)
         if self.ok is None:
-            return f"Undecided after {self.seconds:.3g} seconds: of {size}{within} {returned} could be put in order."
+            spent = (
+                f"{self.seconds:.3g} seconds" if self.limit is None else f"{self.seconds:.3g} seconds and {self.limit}"
+            )
+            return f"Undecided after {spent}: of {size}{within} {returned} could be put in order."
         of_key = "" if self.parts[0].key is None else f" (partition {self.parts[0].key!r})"
         return f"Not linearizable{of_key}: of {size} at most {returned} can be put in order."
 
@@ -164,7 +169,7 @@ def _order_text(verdict: Verdict, part: Part) -> list[str]:
     if refused:
         lines.append("None of these can come next:" if verdict.ok is False else "One of these must come next:")
     for number, answer, fits in refused:
-        why = "not tried yet" if fits else f"the specification answers {_short(repr(answer))}"
+        why = "not tried yet" if fits else f"the specification answers {_short(answer)}"
         lines.append(f"     !  {_short(part.operations[number]):<{width}}    {why}")
     return lines
 
