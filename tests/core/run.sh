@@ -5,7 +5,7 @@
 #   tests/core/run.sh [--mode plain|tsan|asan]... [--only PROGRAM[.TEST]]... [--cost]
 #
 # --cost: what a k-CAS costs, uncontended, in single CASes (medians of 15 turns), and nothing else.
-# RG_CORE: another core than csrc/core (mutants.sh). RG_TEST_SECONDS: how long a stress runs.
+# RG_CORE: another core than csrc/core (tests/mutants). RG_TEST_SECONDS: how long a stress runs.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 core=$(cd "${RG_CORE:-$here/../../csrc/core}" && pwd) || exit 2
