@@ -9,6 +9,7 @@
 set -u
 [ $# -gt 0 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 python=$(command -v "$1") || { echo "no $1"; exit 2; }
+[[ $python = /* ]] || python=$PWD/$python # this script goes elsewhere; a link of a virtual environment stays a link
 shift
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CC=${CC:-cc}
