@@ -5,13 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from reagents.testing import Operation, Spec, read_only
-from specs import EMPTY, QueueSpec, StackSpec, WordSpec
+from specs import EMPTY, CounterSpec, QueueSpec, StackSpec, WordSpec
 
 NEVER = None
 
 
 def op(client: Any, name: str, *args: Any, gives: Any = None, at: tuple[float, float | None]) -> Operation:
     return Operation(client=client, name=name, args=args, result=gives, call=at[0], ret=at[1])
+
+
+class ReprSpec(Spec):
+    """A value, and how it is written."""
+
+    initial = ""
+
+    def set(self, state: str, value: Any) -> tuple[str, None]:
+        return repr(value), None
+
+    @read_only
+    def get(self, state: str, place: int) -> tuple[str, str]:
+        return state, state[place : place + 1]
 
 
 RIGHT: dict[str, tuple[type[Spec], list[Operation]]] = {
@@ -56,6 +69,54 @@ RIGHT: dict[str, tuple[type[Spec], list[Operation]]] = {
             op(2, "add", 0, gives=0, at=(2, 9)),
             op(3, "get", gives=1, at=(3, 9)),
         ],
+    ),
+    "what a pop that never returned answered is nobody's business": (
+        StackSpec,
+        [
+            op(0, "push", 1, at=(0, 1)),
+            op(1, "pop_nowait", gives=EMPTY, at=(2, NEVER)),
+            op(0, "pop_nowait", gives=EMPTY, at=(3, 4)),
+        ],
+    ),
+    "a write that never returned was seen, and overwritten": (
+        WordSpec,
+        [
+            op(0, "set", 1, at=(0, NEVER)),
+            op(1, "get", gives=1, at=(1, 2)),
+            op(1, "set", 2, at=(3, 4)),
+            op(1, "get", gives=2, at=(5, 6)),
+        ],
+    ),
+    # The second add is first: its client goes on at the same tick, and that has to be before the other add.
+    "of two operations that are alike the later one is first": (
+        WordSpec,
+        [
+            op(0, "add", 1, gives=0, at=(0, 5)),
+            op(1, "add", 1, gives=0, at=(0, 5)),
+            op(1, "set", 0, at=(5, 6)),
+            op(1, "get", gives=1, at=(7, 8)),
+        ],
+    ),
+    # Both orders of the additions lead to one state, but only one of them lets the value be read on the way.
+    **{
+        f"{value} is read between two additions": (
+            CounterSpec,
+            [op(0, "add", 1, at=(0, 8)), op(1, "add", 2, at=(1, 9)), op(2, "value", gives=value, at=(2, 9))],
+        )
+        for value in (1, 2)
+    },
+    "what is equal is not always the same": (
+        ReprSpec,
+        [
+            op(0, "set", 1, at=(0, 5)),
+            op(1, "set", True, at=(0, 9)),
+            op(2, "get", 0, gives="T", at=(1, 2)),
+            op(2, "get", 0, gives="1", at=(6, 7)),
+        ],
+    ),
+    "a read-only operation with arguments": (
+        ReprSpec,
+        [op(0, "set", 12, at=(0, 1)), op(0, "get", 1, gives="2", at=(2, 9)), op(1, "get", 0, gives="1", at=(2, 9))],
     ),
     "empty seen while the only element moves out and in": (
         QueueSpec,
