@@ -61,10 +61,10 @@ class _Frame:
         self.number = number  # the operation that led here, -1 for none
         self.state = state
         # All operations below this number may have been placed, but `changes` and `questions` (read-only) are waiting.
-        self.called = came_from.called if came_from else 0
-        self.changes = tuple([n for n in came_from.changes if n != number]) if came_from else ()
+        self.called: int = came_from.called if came_from else 0
+        self.changes: tuple[int, ...] = tuple([n for n in came_from.changes if n != number]) if came_from else ()
         self.questions: tuple[int, ...] = came_from.questions if came_from else ()
-        self.soonest = came_from.soonest if came_from else 0  # the rank of the first return of those waiting
+        self.soonest: int = came_from.soonest if came_from else 0  # the rank of the first return of those waiting
         self.configurations: list[_Configuration] = []  # this one, before and after what was read
         self.reads: list[int] = []  # what was read in this state
         self.moves: Iterator[tuple[int, Any]] = iter(())  # operations that may be next, and the states after them
