@@ -1,12 +1,13 @@
 """Small concurrent programs that hypothesis makes, real threads run and the checker judges.
 
 A `Subject` is what is tested: its methods are the operations, its `spec` says what they mean in sequence. A program
-is a set-up by one thread, then two or three threads at once; at the end one thread drains the subject, and that
+is a set-up by one thread, then two to four threads at once; at the end one thread drains the subject, and that
 belongs to the history: without it a lost element is invisible. Each program runs many times, because the machine
-chooses the interleaving. `check_programs` fails with the smallest program that failed, its history and the reason.
+chooses the interleaving. `check_programs` fails with a program that `shrinking` finds no smaller one for, its
+history and the reason.
 
-Names of operations may end in `_composed`: another way to do what the specification calls by the rest of
-the name. So the plain fast call and the reaction race on one structure.
+Names of operations may end in `_composed` or `_waiting`: another way to do what the specification calls by the rest of
+the name. So the plain fast call, the reaction and the one that waits race on one structure.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from hypothesis import strategies as st
 
 from racing import GIL, STRESS, race
 from reagents.testing import Operation, Spec, check
+from shrinking import Shape, shrunk
 from specs import EMPTY
 
 Call = tuple[str, tuple[Any, ...]]  # name and arguments
@@ -65,13 +67,15 @@ def call(name: str, *args: Any) -> st.SearchStrategy[Call]:
 
 @dataclass(frozen=True)
 class Program:
-    """A set-up, then threads at once. It prints as what it does."""
+    """A set-up, then threads at once, then what one client does before the drain. It prints as what it does."""
 
     setup: tuple[Call, ...]
     threads: tuple[tuple[Call, ...], ...]
+    final: tuple[Call, ...] = ()
 
     def __str__(self) -> str:
         rows = [("set-up", self.setup), *((f"thread {n}", calls) for n, calls in enumerate(self.threads))]
+        rows += [("at the end", self.final)] if self.final else []
         return "\n".join(f"{who:>10}: {'; '.join(map(_written, calls)) or '-'}" for who, calls in rows)
 
 
@@ -80,7 +84,7 @@ def _written(call: Call) -> str:
     return f"{name}({', '.join(map(repr, args))})"
 
 
-def programs(subject: type[Subject], *, most_threads: int = 3, most_calls: int = 4) -> st.SearchStrategy[Program]:
+def programs(subject: type[Subject], *, most_threads: int = 4, most_calls: int = 4) -> st.SearchStrategy[Program]:
     """Programs over the calls of a subject, each FRESH argument replaced by a number of its own."""
     calls = st.lists(subject.calls, min_size=1, max_size=most_calls)
     return st.builds(_numbered, st.lists(subject.calls, max_size=3), st.lists(calls, min_size=2, max_size=most_threads))
@@ -142,13 +146,14 @@ def run_repeatedly(program: Program, subject: type[Subject], repeats: int) -> li
         arrived[me] = len(subjects)
         return records
 
-    recorded = race(*(lambda me=me: worker(me) for me in range(len(program.threads))))
+    workers = [lambda me=me: worker(me) for me in range(len(program.threads))]
+    recorded = race(*workers) if workers else []
     histories = []
     for round_, one in enumerate(subjects):
         history = setups[round_]
         for me, calls in enumerate(program.threads):
             history += [_operation(me, c, seen) for c, seen in zip(calls, recorded[me][round_], strict=True)]
-        histories.append(history + _drained(one))
+        histories.append(history + _sequence(one, program.final, "at the end") + _drained(one))
     return histories
 
 
@@ -168,7 +173,7 @@ def _bind(one: Subject, calls: Sequence[Call]) -> list[tuple[Callable[..., Any],
 
 def _operation(client: Any, call: Call, seen: Seen) -> Operation:
     start, end, result = seen
-    return Operation(client, call[0].removesuffix("_composed"), call[1], result, start, end)
+    return Operation(client, call[0].removesuffix("_composed").removesuffix("_waiting"), call[1], result, start, end)
 
 
 def _timed(one: Subject, name: str, args: tuple[Any, ...]) -> Seen:
@@ -180,8 +185,8 @@ def _timed(one: Subject, name: str, args: tuple[Any, ...]) -> Seen:
     return start, perf_counter_ns(), result
 
 
-def _sequence(one: Subject, calls: Sequence[Call]) -> list[Operation]:
-    return [_operation("set-up", call, _timed(one, *call)) for call in calls]
+def _sequence(one: Subject, calls: Sequence[Call], client: str = "set-up") -> list[Operation]:
+    return [_operation(client, call, _timed(one, *call)) for call in calls]
 
 
 def _drained(one: Subject) -> list[Operation]:
@@ -200,32 +205,46 @@ def _drained(one: Subject) -> list[Operation]:
 
 
 def check_programs(
-    subject: type[Subject], *, examples: int = 60, repeats: int = 40, most_threads: int = 3, most_calls: int = 4
+    subject: type[Subject], *, examples: int = 40, repeats: int = 40, most_threads: int = 4, most_calls: int = 4
 ) -> None:
     """Fails with the smallest program found that has a history which is not linearizable."""
     failed: dict[Program, str] = {}
 
-    # No deadline: a shared machine may stop for any time. No database and no explaining: a failure depends on
-    # the interleaving.
+    # No deadline: a shared machine may stop for any time. No database, explaining or shrinking by hypothesis: a failure
+    # depends on the interleaving.
     @settings(
         deadline=None,
         max_examples=examples * STRESS,
         database=None,
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.generate],
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
     @given(programs(subject, most_threads=most_threads, most_calls=most_calls))
     def run(program: Program) -> None:
-        # What failed once has failed, even if it does not when hypothesis tries it again to report it. While
-        # hypothesis shrinks, a candidate has more chances to fail, or shrinking would stop at luck.
+        # What failed once has failed, even if it does not when hypothesis tries it again to report it.
         if program not in failed:
-            reason = judge(program, subject, repeats * (5 if failed else 1))
+            reason = judge(program, subject, repeats)
             if reason is None:
                 return
-            failed[program] = reason
+            failed[program] = _smallest(program, subject, repeats, reason)
         raise AssertionError(failed[program])
 
     run()
+
+
+def _smallest(program: Program, subject: type[Subject], repeats: int, reason: str) -> str:
+    """What is wrong with the smallest program that this one shrinks to."""
+
+    def fails(shape: Shape[Call]) -> bool:
+        nonlocal reason
+        # More chances to fail than the program had that is known to, or shrinking would stop at luck.
+        found = judge(Program(*shape), subject, 5 * repeats)
+        reason = found or reason
+        return found is not None
+
+    shrunk((program.setup, program.threads, program.final), fails)
+    return reason
 
 
 def judge(program: Program, subject: type[Subject], repeats: int) -> str | None:

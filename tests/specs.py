@@ -138,6 +138,33 @@ class TwoWordsSpec(Spec):
         return (state[1] + 1, state[1]), state[1] + 1
 
 
+class GaugeSpec(Spec):
+    """A level between 0 and 3, and how often it has changed."""
+
+    initial = (0, 0)
+
+    def up(self, state: tuple[int, int], n: int) -> Answer:
+        level, changes = state
+        return ((level + n, changes + 1), level + n) if level + n <= 3 else (state, EMPTY)
+
+    def down(self, state: tuple[int, int]) -> Answer:
+        level, changes = state
+        return ((level - 1, changes + 1), level - 1) if level else (state, EMPTY)
+
+    def fill_or_clear(self, state: tuple[int, int]) -> Answer:
+        """An empty one is filled, any other cleared."""
+        level, changes = state
+        return (0 if level else 3, changes + 1), "cleared" if level else "filled"
+
+    @read_only
+    def level(self, state: tuple[int, int]) -> Answer:
+        return state, state[0]
+
+    @read_only
+    def changes(self, state: tuple[int, int]) -> Answer:
+        return state, state[1]
+
+
 class QueueAndStackSpec(Spec):
     """A queue and a stack, and moves between them in one step."""
 

@@ -12,8 +12,21 @@ from hypothesis import strategies as st
 
 from concurrent_programs import FRESH, Subject, call, pause, until_empty
 from lockfree import AtomicInt, Counter, Queue, Stack
-from reagents import BLOCK, Ref, attempt, computed, const, together
-from specs import EMPTY, CounterSpec, QueueAndStackSpec, QueueSpec, StackSpec, TwoWordsSpec, WordSpec
+from reagents import (
+    BLOCK,
+    Ref,
+    attempt,
+    choice,
+    computed,
+    const,
+    guard,
+    identity,
+    lift,
+    never,
+    post_commit,
+    together,
+)
+from specs import EMPTY, CounterSpec, GaugeSpec, QueueAndStackSpec, QueueSpec, StackSpec, TwoWordsSpec, WordSpec
 
 # Few values, so that compare-and-set often finds what it expects, and ABA happens.
 few = st.integers(0, 2)
@@ -26,6 +39,10 @@ def paused(x: Any) -> Any:
     return x
 
 
+# A wait that times out has seen the structure empty. Short, for every thread of a program may end in one.
+WAIT = 0.0005
+
+
 class StackSubject(Subject):
     spec = StackSpec
     calls = st.one_of(
@@ -33,6 +50,7 @@ class StackSubject(Subject):
         call("pop_nowait"),
         call("push_composed", FRESH),
         call("pop_nowait_composed"),
+        call("pop_nowait_waiting"),
         call("peek"),
         call("snapshot"),
     )
@@ -43,6 +61,7 @@ class StackSubject(Subject):
         self.pop_nowait = stack.pop_nowait
         self.snapshot = stack.snapshot
         self.pop_nowait_composed = attempt(stack.pop >> paused, EMPTY)
+        self.pop_nowait_waiting = lambda: stack.pop(timeout=WAIT)
         self._stack = stack
 
     def push_composed(self, x: int) -> None:
@@ -63,6 +82,7 @@ class QueueSubject(Subject):
         call("get_nowait"),
         call("put_composed", FRESH),
         call("get_nowait_composed"),
+        call("get_nowait_waiting"),
         call("peek"),
         call("empty"),
     )
@@ -73,10 +93,17 @@ class QueueSubject(Subject):
         self.get_nowait = queue.get_nowait
         self.empty = queue.empty
         self.get_nowait_composed = attempt(queue.get >> paused, EMPTY)
+        self.get_nowait_waiting = self._waiting
         self._queue = queue
 
     def put_composed(self, x: int) -> None:
         (const(x) >> self._queue.put)()
+
+    def _waiting(self) -> Any:
+        try:
+            return (self._queue.get >> paused)(timeout=WAIT)
+        except TimeoutError:
+            return EMPTY
 
     def peek(self) -> int:
         return self._queue.peek(block=False)
@@ -225,6 +252,53 @@ class TwoRefsSubject(Subject):
 
 class TwoAtomicIntsSubject(TwoRefsSubject):
     make = AtomicInt
+
+
+class GaugeSubject(Subject):
+    """The combinators that the others do not need: `choice`, `guard`, `never`, `lift`, `identity`, `post_commit`."""
+
+    spec = GaugeSpec
+    calls = st.one_of(
+        call("up", st.integers(1, 2)),
+        call("up_composed", st.integers(1, 2)),
+        call("down"),
+        call("down_composed"),
+        call("fill_or_clear"),
+        call("level"),
+    )
+
+    def __init__(self) -> None:
+        level, changes = Ref(0), AtomicInt()
+        count = post_commit(lambda _: changes.add(1))
+
+        def fits(n: int) -> bool:
+            pause()
+            return 0 <= n <= 3
+
+        def plus(pair: tuple[int, int]) -> int:
+            return sum(pair)
+
+        save = guard(fits) >> computed(lambda n: const(n) >> level.write >> const(n))
+        self.up = attempt((identity * level.read) >> plus >> save >> count, EMPTY)
+        self.up_composed = attempt(choice(never, level.upd(self._risen) >> count, never), EMPTY)
+        self.down = attempt(level.read >> lift(lambda n: n - 1) >> save >> count, EMPTY)
+        self.down_composed = attempt(level.upd(lambda n, _: (n - 1, n - 1) if n else BLOCK) >> paused >> count, EMPTY)
+        # What the branch that is not taken would have counted is not counted.
+        self.fill_or_clear = choice(
+            level.read >> count >> guard(lambda n: n == 0) >> const(3) >> level.write >> const("filled"),
+            level.read >> paused >> guard(lambda n: n > 0) >> const(0) >> level.write >> const("cleared") >> count,
+        )
+        self.level = level.read
+        self.changes = changes.get
+
+    @staticmethod
+    def _risen(level: int, n: int) -> Any:
+        pause()
+        return (level + n, level + n) if level + n <= 3 else BLOCK
+
+    def drain(self, run: Callable[..., Any]) -> None:
+        run("level")
+        run("changes")  # only now: what is done after a commit is no part of it
 
 
 class QueueAndStackSubject(Subject):
