@@ -17,7 +17,7 @@ typedef struct actor {
     const rg_word *at;
     unsigned skip;
     bool finished;
-    rg_cas_entry e[4];
+    rg_cas_entry e[32];
     size_t n;
     int result;
     uint64_t value;

@@ -55,6 +55,22 @@ static void owner_stalls_undecided(void)
     }
 }
 
+/* The owner goes by its own list of entries, a helper by the descriptor, where the later ones are in chunks. */
+static void owner_of_many_stalls(void)
+{
+    static rg_word many[32];
+    g = (actor){ 0 };
+    h = (actor){ .e = { { &many[0], 0, 0 } } };
+    for (unsigned i = 0; i < 32; i++) g.e[i] = (rg_cas_entry){ &many[i], 0, i + 1 };
+    start(&g, 32);
+    start(&h, 0);
+    CHECK(run_to(&g, CAS, &many[1], 0), "G has installed one word of 32");
+    finish(&h);
+    for (unsigned i = 0; i < 32; i++) CHECK(many[i] == i + 1, "word %u is %llu", i, (unsigned long long)many[i]);
+    finish(&g);
+    CHECK(h.value == 1 && g.result == RG_SUCCEEDED, "all of them");
+}
+
 static void owner_stalls_decided(void)
 {
     g = (actor){ .e = { { A, 0, 1 }, { B, 0, 1 } } };
@@ -131,5 +147,6 @@ static void abandoned(void)
 
 TESTS({ "dangling_reference", dangling_reference }, { "late_rdcss", late_rdcss },
       { "late_rdcss_alone", late_rdcss_alone },
-      { "owner_stalls_undecided", owner_stalls_undecided }, { "owner_stalls_decided", owner_stalls_decided },
+      { "owner_stalls_undecided", owner_stalls_undecided }, { "owner_of_many_stalls", owner_of_many_stalls },
+      { "owner_stalls_decided", owner_stalls_decided },
       { "stale_decision", stale_decision }, { "opposite_orders", opposite_orders }, { "abandoned", abandoned })

@@ -179,7 +179,7 @@ static unsigned cost_of(const x_scenario *sc) { return sc->large ? 2 : sc->bound
 
 static int usage(void)
 {
-    fputs("explore [--only PREFIX] [--list] [--seconds S] [--seed N] [--histories]\n"
+    fputs("explore [--only PREFIX] [--list] [--seconds S] [--seed N] [--histories] [--first]\n"
           "        [--mode dpor|brute|bound|pct|random] [--executions N] [--preemptions N] [--depth N]\n"
           "        [--replay NAME SCHEDULE]\n",
           stderr);
@@ -205,11 +205,12 @@ static int run_replay(const char *schedule)
 
 int main(int argc, char **argv)
 {
-    bool list = false, histories = false;
+    bool list = false, histories = false, first = false;
     for (int i = 1; i < argc; i++) {
         const char *a = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL;
         if (!strcmp(a, "--list")) { list = true; continue; }
         if (!strcmp(a, "--histories")) { histories = true; continue; }
+        if (!strcmp(a, "--first")) { first = true; continue; }
         if (!v) return usage();
         i++;
         if (!strcmp(a, "--only")) only = v;
@@ -236,6 +237,7 @@ int main(int argc, char **argv)
                     if (sc->model && cost == 0) same_histories(sc);
                 } else if (mode_name) run_one_mode(sc);
                 else run_default(sc);
+                if (first && failures) return 1;
             }
     if (histories && wanted("random")) {
         current = NULL;

@@ -1,6 +1,7 @@
 # Mutants of csrc/core; sourced by run.sh.
 #
 # core_mutant NAME FILE SED MODE TEST REASON
+# MODE: plain, tsan or asan with a test of tests/core; explore with scenarios of tests/explore
 #
 # Changes that no test can see, found while this list was made, and therefore not in it:
 # - read_entry and release_helped without their check of the sequence number: references are unique,
@@ -45,7 +46,7 @@ core_mutant conflict-fails kcas.c 's/return RG_CONFLICT;$/return RG_FAILED;/' \
 core_mutant unsorted kcas.c 's/^    sort_entries\(e, (w|n)\);//' \
     plain gated_kcas.opposite_orders 'opposite orders help each other for ever'
 core_mutant decide-any kcas.c 's/^        rg_cas_once\(mine, &d->status, seq << 2 \| RG_UNDECIDED, seq << 2 \| state\);/        { if (!rg_cas_once(mine, \&d->status, seq << 2, seq << 2 | state)) rg_cas(\&d->status, rg_load(\&d->status) \& ~3ULL, (rg_load(\&d->status) \& ~3ULL) | state); }/' \
-    plain gated_kcas.stale_decision 'a late helper decides the next operation'
+    explore kcas.compares 'a late helper decides the next operation'
 core_mutant same-number kcas.c 's/uint64_t seq = \(\(rg_load_rlx\(&d->status\) >> 2\) \+ 1\) & RG_SEQ_MASK;/uint64_t seq = ((rg_load_rlx(\&d->status) >> 2) | 1) \& RG_SEQ_MASK;/' \
     plain gated_kcas.stale_decision 'the sequence number is not new'
 core_mutant help-skips-entry kcas.c '/^static void install_and_decide/,/^}/s/for \(size_t i = 1; i < installed/for (size_t i = own ? 1 : 2; i < installed/' \
@@ -55,7 +56,7 @@ core_mutant undo-writes-new kcas.c 's/succeeded \? e\[i\]\.new_ : e\[i\]\.old/(s
 core_mutant cas-not-atomic access.h '/^static inline bool rg_cas\(/,/^}/s/return atomic_compare_exchange_strong_explicit.*/if (rg_load(p) != old) return false; rg_store(p, new_); return true;/' \
     plain test_kcas.conservation 'compare, then swap'
 core_mutant chunk-overlap kcas.c 's/return chunk \+ \(i - \(RG_INLINE_ENTRIES << j\)\);/return chunk + (i % RG_INLINE_ENTRIES);/' \
-    plain test_kcas.limits 'entries past the first chunk fall on each other'
+    plain gated_kcas.owner_of_many_stalls 'entries past the first chunk fall on each other'
 
 # ---- reclamation
 core_mutant free-at-once epoch.c '/it\.epoch \+ 2 > rg_load/d' plain test_epoch.pinned_holds_back 'no grace period'
@@ -122,8 +123,8 @@ core_mutant not-counted-in wait.c '/^void rg_wait_register/,/^}/s/rg_fetch_add\(
 core_mutant counted-for-ever wait.c '/rg_fetch_add\(&s->domain->waiting, \(uint64_t\)-1\);/d' plain test_wait.each_is_woken_once 'writers look for ever'
 core_mutant wake-one wait.c 's/^            woken\+\+;/            woken++;\n            break;/' plain test_wait.each_is_woken_once 'only the first waiter is woken'
 core_mutant no-sweep wait.c '/^bool rg_wait_leave/,/^}/s/sweep\(s, bucket\(s->domain, r->word\)\);//' plain test_wait.each_is_woken_once 'records stay'
-core_mutant sweep-by-store wait.c 's/if \(!rg_cas\(at, cur, next & ~1ULL\)\) goto again;/rg_store(at, next \& ~1ULL);/' plain test_wait.crowd 'an unlink undoes another'
+core_mutant sweep-by-store wait.c 's/if \(!rg_cas\(at, cur, next & ~1ULL\)\) goto again;/rg_store(at, next \& ~1ULL);/' explore wait.two-waiters 'an unlink undoes another'
 core_mutant register-by-store wait.c 's/\} while \(!rg_cas\(head, h, \(uint64_t\)\(uintptr_t\)r\)\);/} while (rg_store(head, (uint64_t)(uintptr_t)r), false);/' \
-    plain test_wait.crowd 'two registrations, one record'
+    explore wait.two-waiters 'two registrations, one record'
 core_mutant waiter-freed-early wait.c 's/rg_fetch_add\(&w->linked, \(uint64_t\)-1\) == 1\)/rg_fetch_add(\&w->linked, (uint64_t)-1) > 0)/' \
     asan test_wait.each_is_woken_once 'freed with records still linked'
