@@ -194,6 +194,7 @@ static int choose_replay(void)
     return (int)p;
 }
 
+/* Turns, separated by commas or spaces: a thread, how many turns, and (not looked at) what it did. */
 bool x_schedule_parse(const char *s)
 {
     script_length = 0;
@@ -211,8 +212,9 @@ bool x_schedule_parse(const char *s)
             if (script_length == X_MAX_STEPS) return false;
             script[script_length++] = p;
         }
-        if (*s == ',') s++;
-        else if (*s) return false;
+        if (*s == ':') s += strcspn(s, ", ");
+        if (*s && !strspn(s, ", ")) return false;
+        s += strspn(s, ", ");
     }
     return true;
 }
@@ -227,6 +229,8 @@ static double seconds_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+bool x_show_histories;
+
 /* What every complete execution must satisfy; a history is judged when it is first seen. */
 static bool judge(x_found *f)
 {
@@ -238,6 +242,7 @@ static bool judge(x_found *f)
     }
     if (out == X_DONE) {
         if (!x_set_add(&f->histories, x_history_hash(&x_hist))) return true;
+        if (x_show_histories && x_now->model) x_history_print(&x_hist, x_now->model);
         if (!x_now->model || x_linearizable(&x_hist, x_now->model)) return true;
         snprintf(x_error, sizeof x_error, "the history is not linearizable");
     }
