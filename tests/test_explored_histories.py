@@ -66,7 +66,7 @@ class WordsSpec(Spec):
     def kcas(self, state: Any, *entries: tuple[int, int, int]) -> Any:
         if any(state[word] != old for word, old, _ in entries):
             return state, False
-        new = dict((word, value) for word, _, value in entries)
+        new = {word: value for word, _, value in entries}
         return tuple(new.get(word, value) for word, value in enumerate(state)), True
 
 
