@@ -1,5 +1,6 @@
 /* array.c - BaseArray: named words of a Segment as a sequence. lockfree.shm.Array adds the batches. */
 #include "face.h"
+#include "../objects/explore.h"
 
 #include <string.h>
 
@@ -190,7 +191,7 @@ static PyObject *array_kcas(PyObject *self, PyObject *entries)
     size_t n = (size_t)PyTuple_GET_SIZE(list);
     bool ok = entries_of(a, list, e);
     Py_DECREF(list);
-    if (!ok) return NULL;
+    if (!ok || !rg_before_shared(a->st, a, "kcas")) return NULL;
     int me = 0;
     for (size_t i = 0; i < n && me >= 0; i++) me = rg_slot_for(a->segment, e[i].word);
     if (me < 0) return NULL;

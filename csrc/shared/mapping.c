@@ -1,5 +1,6 @@
 /* mapping.c - Mapping, and the single operations on shared words. See face.h. */
 #include "face.h"
+#include "../objects/explore.h"
 
 #include <errno.h>
 
@@ -38,6 +39,7 @@ void rg_wake_shared(rg_state *st, rg_word *w)
 
 bool rg_shared_get(ArrayObject *a, rg_word *w, uint64_t *value)
 {
+    if (!rg_before_shared(a->st, a, "get")) return false;
     *value = rg_load(w);
     if (__builtin_expect(!rg_is_ref(*value), 1)) return true;
     int me = rg_slot_for(a->segment, w);
@@ -48,6 +50,7 @@ bool rg_shared_get(ArrayObject *a, rg_word *w, uint64_t *value)
 
 bool rg_shared_swap(ArrayObject *a, rg_word *w, uint64_t value, uint64_t *old)
 {
+    if (!rg_before_shared(a->st, a, "set")) return false;
     int me = rg_slot_for(a->segment, w);
     if (me < 0) return false;
     const rg_space *sp = &a->segment->space;
@@ -63,6 +66,7 @@ bool rg_shared_swap(ArrayObject *a, rg_word *w, uint64_t value, uint64_t *old)
 
 bool rg_shared_add(ArrayObject *a, rg_word *w, uint64_t by, uint64_t *old)
 {
+    if (!rg_before_shared(a->st, a, "add")) return false;
     int me = rg_slot_for(a->segment, w);
     if (me < 0) return false;
     const rg_space *sp = &a->segment->space;
@@ -83,6 +87,7 @@ bool rg_shared_add(ArrayObject *a, rg_word *w, uint64_t by, uint64_t *old)
 
 int rg_shared_cas(ArrayObject *a, rg_word *w, uint64_t old, uint64_t new_)
 {
+    if (!rg_before_shared(a->st, a, "compare_and_set")) return -1;
     int me = rg_slot_for(a->segment, w);
     if (me < 0) return -1;
     bool ok = rg_cas1(&a->segment->space, (unsigned)me, w, old, new_);

@@ -120,7 +120,7 @@ def explore(
     of its own, one thread at a time; threads hand over before each operation on a structure of `reagents` or
     `lockfree`, and in a reaction before each step that may read a new word and before the commit. These are
     linearizable units, so no interleaving that a program could tell apart is left out: what happens inside of
-    them is explored by itself, in C. (Not handed over: single operations on words of a Segment.) When all
+    them is explored by itself, in C. (Not handed over: batches on a Segment, and what other processes do.) When all
     threads have ended, `after()`, which may be None, runs in the calling thread.
 
     A failure is what a thunk or `after` raises; Deadlock when threads wait and nobody can wake them; StepLimit after
