@@ -355,6 +355,7 @@ bool rg_timeout(PyObject *arg, double *seconds)
     if (!arg || arg == Py_None) return true;
     double t = PyFloat_AsDouble(arg);
     if (t == -1.0 && PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_TypeError)) return false; /* it was one, and had another problem */
         PyErr_Format(PyExc_TypeError, "timeout must be a number of seconds or None, not %.100s", Py_TYPE(arg)->tp_name);
         return false;
     }
