@@ -120,21 +120,23 @@ static int array_assign(PyObject *self, PyObject *index, PyObject *value)
 {
     ArrayObject *a = (ArrayObject *)self;
     rg_word *w;
-    uint64_t v, old;
+    uint64_t v;
     if (!value) {
         PyErr_SetString(PyExc_TypeError, "items of an array cannot be deleted");
         return -1;
     }
-    return word_of(a, index, &w) && rg_int_from(value, &v) && rg_shared_swap(a, w, v, &old) ? 0 : -1;
+    PyObject *old = word_of(a, index, &w) && rg_int_from(value, &v) ? rg_shared_swap(a, w, v) : NULL;
+    Py_XDECREF(old);
+    return old ? 0 : -1;
 }
 
 static PyObject *array_add(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     ArrayObject *a = (ArrayObject *)self;
     rg_word *w;
-    uint64_t by = 1, old;
+    uint64_t by = 1;
     if (!rg_arity("add", nargs, NULL, 1, 2) || !word_of(a, args[0], &w) || (nargs > 1 && !rg_int_from(args[1], &by))) return NULL;
-    return rg_shared_add(a, w, by, &old) ? rg_int_object(old) : NULL;
+    return rg_shared_add(a, w, by);
 }
 
 static PyObject *array_compare_and_set(PyObject *self, PyObject *const *args, Py_ssize_t nargs)

@@ -48,41 +48,47 @@ bool rg_shared_get(ArrayObject *a, rg_word *w, uint64_t *value)
     return true;
 }
 
-bool rg_shared_swap(ArrayObject *a, rg_word *w, uint64_t value, uint64_t *old)
+/* The result is made first: where there is no memory for it nothing may have happened. */
+PyObject *rg_shared_swap(ArrayObject *a, rg_word *w, uint64_t value)
 {
     if (!rg_before_shared(a->st, a, "set")) return false;
     int me = rg_slot_for(a->segment, w);
-    if (me < 0) return false;
+    if (me < 0) return NULL;
     const rg_space *sp = &a->segment->space;
     rg_backoff b = RG_BACKOFF_INIT;
+    uint64_t old;
+    PyObject *y;
     for (;;) {
-        *old = rg_read(sp, (unsigned)me, w);
-        if (*old == value || rg_cas_once(rg_desc_at(sp, (unsigned)me), w, *old, value)) break;
+        old = rg_read(sp, (unsigned)me, w);
+        if (!(y = rg_int_object(old)) || old == value || rg_cas_once(rg_desc_at(sp, (unsigned)me), w, old, value)) break;
+        Py_DECREF(y);
         rg_backoff_wait(&b);
     }
-    if (*old != value) rg_wake_shared(a->st, w);
-    return true;
+    if (y && old != value) rg_wake_shared(a->st, w);
+    return y;
 }
 
-bool rg_shared_add(ArrayObject *a, rg_word *w, uint64_t by, uint64_t *old)
+PyObject *rg_shared_add(ArrayObject *a, rg_word *w, uint64_t by)
 {
     if (!rg_before_shared(a->st, a, "add")) return false;
     int me = rg_slot_for(a->segment, w);
-    if (me < 0) return false;
+    if (me < 0) return NULL;
     const rg_space *sp = &a->segment->space;
     rg_backoff b = RG_BACKOFF_INIT;
+    PyObject *y;
     for (;;) {
-        *old = rg_read(sp, (unsigned)me, w);
-        int64_t sum = (int64_t)(*old + by); /* both within 2^62: no wrap */
+        uint64_t old = rg_read(sp, (unsigned)me, w);
+        int64_t sum = (int64_t)(old + by); /* both within 2^62: no wrap */
         if (sum > RG_INT_MAX || sum < RG_INT_MIN) {
             PyErr_SetString(PyExc_OverflowError, "the sum is out of the range of a word, -2**62 to 2**62 - 1");
-            return false;
+            return NULL;
         }
-        if (rg_cas_once(rg_desc_at(sp, (unsigned)me), w, *old, (uint64_t)sum)) break;
+        if (!(y = rg_int_object(old)) || rg_cas_once(rg_desc_at(sp, (unsigned)me), w, old, (uint64_t)sum)) break;
+        Py_DECREF(y);
         rg_backoff_wait(&b);
     }
-    if (by) rg_wake_shared(a->st, w);
-    return true;
+    if (y && by) rg_wake_shared(a->st, w);
+    return y;
 }
 
 int rg_shared_cas(ArrayObject *a, rg_word *w, uint64_t old, uint64_t new_)
