@@ -211,6 +211,7 @@ static PyObject *fetch_error(void)
 static int run_actions(rx_action *a, size_t n)
 {
     PyObject *errors = NULL;
+    bool untold = false; /* for some error there was no memory */
     for (size_t i = 0; i < n; i++) {
         PyObject *y = PyObject_CallOneArg(a[i].f, a[i].x);
         Py_DECREF(a[i].f);
@@ -221,8 +222,16 @@ static int run_actions(rx_action *a, size_t n)
         }
         PyObject *e = fetch_error();
         if (!errors) errors = PyList_New(0);
-        if (errors && e) PyList_Append(errors, e);
+        if (!errors || PyList_Append(errors, e) < 0) {
+            PyErr_Clear(); /* the next one must not find it */
+            untold = true;
+        }
         Py_XDECREF(e);
+    }
+    if (untold) {
+        Py_XDECREF(errors);
+        PyErr_NoMemory();
+        return -1;
     }
     if (!errors) return 0;
     PyObject *group = PyObject_CallFunction(PyExc_BaseExceptionGroup, "sO",
