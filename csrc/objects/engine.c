@@ -49,6 +49,7 @@ static rx_outcome backtrack(rx *r, strand *s)
     while (r->choices.n && !r->choices.at[r->choices.n - 1].node) rx_drop(r, r->choices.at[--r->choices.n].x);
     if (!r->choices.n) return RX_BLOCK;
     rx_choice *c = &r->choices.at[r->choices.n - 1];
+    if (!rx_room_to_roll_back(r, c->mark)) return RX_ERROR;
     rx_drop(r, s->x);
     s->x = NULL;
     rx_rollback(r, c->mark);
@@ -123,6 +124,7 @@ static rx_outcome evaluate(rx *r, Reagent *node, PyObject *x, PyObject **result)
     rx_outcome o;
     for (unsigned steps = 1;; steps++) {
         if (!RX_ROOM(r->drops, RX_STEP_DROPS)) {
+            r->over = true;
             o = RX_ERROR;
             break;
         }
@@ -255,6 +257,7 @@ static bool error_was_stale(rx *r)
     PyErr_Fetch(&type, &value, &traceback);
     rx_outcome o = rx_validate(r);
     if (o == RX_RETRY) {
+        r->over = true;
         rx_drop(r, type);
         rx_drop(r, value);
         rx_drop(r, traceback);
@@ -299,8 +302,13 @@ static PyObject *run(rg_state *st, Reagent *node, PyObject *x, int64_t deadline,
                     break;
                 }
             } else {
-                rx_rollback(&r, (rx_mark){ 0, 0, 0, 0, 0, 0 });
-                o = rx_park(&r, deadline, node);
+                const rx_mark start = { 0, 0, 0, 0, 0, 0 };
+                if (rx_room_to_roll_back(&r, start)) {
+                    rx_rollback(&r, start);
+                    o = rx_park(&r, deadline, node);
+                } else {
+                    o = RX_ERROR;
+                }
                 rx_unpin(&r);
                 if (o == RX_BLOCK) *blocked = true;
                 if (o != RX_RETRY) break;
