@@ -185,7 +185,7 @@ static rx_outcome evaluate(rx *r, Reagent *node, PyObject *x, PyObject **result)
             rx_hold_all(r);
             rx_unpin(r);
             bool stop = PyErr_CheckSignals() < 0;
-            if (!rx_pin(r) || stop) {
+            if (stop || !rx_pin(r)) { /* left unpinned: what a handler raised is no error of a stale log */
                 o = RX_ERROR;
                 break;
             }
