@@ -76,6 +76,10 @@ rx_outcome rx_park(rx *r, int64_t deadline, Reagent *what)
             o = RX_ERROR;
             break;
         }
+        if (rg_wait_forgotten(r->slot, w)) { /* a handler has forked, and this is the child */
+            o = RX_RETRY;
+            break;
+        }
         int64_t us = -1;
         if (deadline != INT64_MAX) {
             us = (deadline - rg_monotonic_ns() + 999) / 1000;
