@@ -186,7 +186,7 @@ class Elsewhere:
 def test_a_signal_that_is_pending_before_the_wait() -> None:
     queue: Queue[Any] = Queue()
     with handling(Once()), pytest.raises(Interrupt):
-        (Elsewhere().ask >> queue.get)(timeout=20)
+        (Elsewhere().ask >> queue.get)()
     queue.put(1)
     assert queue.get_nowait() == 1
 
