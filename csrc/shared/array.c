@@ -61,9 +61,12 @@ static PyObject *array_new(PyTypeObject *type, PyObject *args, PyObject *kw)
     if (n < 1) return PyErr_Format(PyExc_ValueError, "an array has at least one item, not %zd", n);
     rg_segment *s = ((MappingObject *)mapping)->segment;
     rg_array_info info = { RG_TYPE_INT64, (uint64_t)n, 0, 0 };
-    if (array_failed(rg_segment_array(s, utf8, (size_t)len, &info), name, n, &info) < 0) return NULL;
-    ArrayObject *a = (ArrayObject *)type->tp_alloc(type, 0);
+    ArrayObject *a = (ArrayObject *)type->tp_alloc(type, 0); /* first: an array in the Segment is there for good */
     if (!a) return NULL;
+    if (array_failed(rg_segment_array(s, utf8, (size_t)len, &info), name, n, &info) < 0) {
+        Py_DECREF(a);
+        return NULL;
+    }
     a->st = st;
     a->mapping = (MappingObject *)Py_NewRef(mapping);
     a->segment = s;

@@ -16,6 +16,7 @@
 typedef struct MappingObject {
     PyObject_HEAD
     rg_segment *segment;
+    PyObject *identity;
 } MappingObject;
 
 typedef struct ArrayObject {

@@ -123,7 +123,11 @@ static PyObject *failed(int error, PyObject *name)
 }
 
 /* "/name", as shm_open wants it: new reference to bytes. The name was checked by lockfree.shm. */
-static PyObject *path_of(PyObject *name) { return PyBytes_FromFormat("/%s", PyUnicode_AsUTF8(name)); }
+static PyObject *path_of(PyObject *name)
+{
+    const char *utf8 = PyUnicode_AsUTF8(name);
+    return utf8 ? PyBytes_FromFormat("/%s", utf8) : NULL;
+}
 
 /* Mapping(name, room): room None attaches. */
 static PyObject *mapping_new(PyTypeObject *type, PyObject *args, PyObject *kw)
@@ -144,6 +148,10 @@ static PyObject *mapping_new(PyTypeObject *type, PyObject *args, PyObject *kw)
             m->segment = NULL;
             failed(error, name);
             Py_CLEAR(m);
+        } else if (!(m->identity = Py_BuildValue("(KK)", (unsigned long long)m->segment->dev, (unsigned long long)m->segment->ino))) {
+            /* Nobody would learn that it was made. */
+            if (room != Py_None) rg_segment_unlink(PyBytes_AS_STRING(path), m->segment->dev, m->segment->ino);
+            Py_CLEAR(m);
         } else {
             rg_segment_recover(m->segment);
         }
@@ -155,6 +163,7 @@ static PyObject *mapping_new(PyTypeObject *type, PyObject *args, PyObject *kw)
 static void mapping_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
+    Py_XDECREF(((MappingObject *)self)->identity);
     if (((MappingObject *)self)->segment) rg_segment_close(((MappingObject *)self)->segment);
     type->tp_free(self);
     Py_DECREF(type);
@@ -188,8 +197,7 @@ static PyObject *mapping_room(PyObject *self, void *Py_UNUSED(c))
 
 static PyObject *mapping_identity(PyObject *self, void *Py_UNUSED(c))
 {
-    rg_segment *s = ((MappingObject *)self)->segment;
-    return Py_BuildValue("(KK)", (unsigned long long)s->dev, (unsigned long long)s->ino);
+    return Py_NewRef(((MappingObject *)self)->identity);
 }
 
 static PyObject *mapping_handle(PyObject *self, void *Py_UNUSED(c))
