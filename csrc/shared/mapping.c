@@ -51,7 +51,7 @@ bool rg_shared_get(ArrayObject *a, rg_word *w, uint64_t *value)
 /* The result is made first: where there is no memory for it nothing may have happened. */
 PyObject *rg_shared_swap(ArrayObject *a, rg_word *w, uint64_t value)
 {
-    if (!rg_before_shared(a->st, a, "set")) return false;
+    if (!rg_before_shared(a->st, a, "set")) return NULL;
     int me = rg_slot_for(a->segment, w);
     if (me < 0) return NULL;
     const rg_space *sp = &a->segment->space;
@@ -70,7 +70,7 @@ PyObject *rg_shared_swap(ArrayObject *a, rg_word *w, uint64_t value)
 
 PyObject *rg_shared_add(ArrayObject *a, rg_word *w, uint64_t by)
 {
-    if (!rg_before_shared(a->st, a, "add")) return false;
+    if (!rg_before_shared(a->st, a, "add")) return NULL;
     int me = rg_slot_for(a->segment, w);
     if (me < 0) return NULL;
     const rg_space *sp = &a->segment->space;
