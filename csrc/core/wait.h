@@ -45,7 +45,7 @@ void rg_wait_register(rg_slot *, rg_waiter *);
 /* The caller does not touch the waiter afterwards. Returns whether it had been notified. */
 bool rg_wait_leave(rg_slot *, rg_waiter *);
 unsigned rg_wake_slow(rg_slot *, rg_word *);
-/* How many records the table holds; exact when nothing else runs. */
+/* How many records the table holds; exact when nothing else runs. Pinned, unless nothing else does. */
 size_t rg_wait_count(rg_domain *);
 
 /* The word was changed. Returns how many were woken. */
