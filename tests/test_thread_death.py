@@ -28,7 +28,7 @@ def test_by_an_exception_of_a_reaction(make: Any) -> None:
     death = dying.add >> (lambda _: 1) >> ref.add >> stack.pop >> queue.put >> last
 
     def dead() -> None:
-        with contextlib.suppress(BaseExceptionGroup):  # of the action
+        with contextlib.suppress(SystemExit, BaseExceptionGroup):  # a group if of the action
             death(1)
 
     def dies() -> None:
