@@ -243,7 +243,7 @@ def test_a_change_at_any_moment_of_going_to_wait_is_seen() -> None:
 
 
 def test_who_counts_the_waiting_holds_them() -> None:
-    """What is counted may be given back at any moment: seen by AddressSanitizer (tests/sanitized.sh) if it is too soon."""
+    """What is counted may be given back at any moment; if that is too soon, tests/sanitized.sh sees it."""
     words = [Ref(0) for _ in range(300)]
     all_positive = together(*(word.read for word in words)) >> guard(all)
 

@@ -251,6 +251,11 @@ bool rx_equal_by_value(rx *r)
         rx_entry *e = &r->log.at[i];
         uint64_t now = rx_word_value(r, r->space, r->me, e->word);
         if (now == e->old) continue;
+#ifdef RG_EXCLUSIVE
+        /* Held before others may run, except for a destructor that the collector runs while an error is
+         * made (until 3.12): then what was read may have gone. */
+        if (!e->held) return false;
+#endif
         PyObject *was = (PyObject *)(uintptr_t)e->old, *is = (PyObject *)(uintptr_t)now;
         if (e->kind != WORD_OBJECT || !rg_same(was, is)) return false;
         if (e->held) {
