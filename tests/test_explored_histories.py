@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 
 from racing import PATIENCE
 from reagents.testing import Operation, Spec, check
+
+Explorer = Callable[..., str]
 
 _EXPLORE = Path(__file__).parent / "explore" / "run.sh"
 
@@ -70,12 +73,17 @@ class WordsSpec(Spec):
         return tuple(new.get(word, value) for word, value in enumerate(state)), True
 
 
-def explorer(*arguments: str) -> str:
-    done = subprocess.run(
-        ["bash", str(_EXPLORE), *arguments], capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+@pytest.fixture(scope="module")
+def explorer(tmp_path_factory: pytest.TempPathFactory) -> Explorer:
+    program = tmp_path_factory.mktemp("explorer") / "explore"
+
+    def run(*command: object) -> str:
+        done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=PATIENCE, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("bash", _EXPLORE, "--build", program)
+    return lambda *arguments: run(program, *arguments)
 
 
 def histories(printed: str) -> list[list[Operation]]:
@@ -99,7 +107,7 @@ def histories(printed: str) -> list[list[Operation]]:
         ("kcas.o", WordsSpec),
     ],
 )
-def test_what_the_explorer_accepts(scenarios: str, spec: type[Spec]) -> None:
+def test_what_the_explorer_accepts(explorer: Explorer, scenarios: str, spec: type[Spec]) -> None:
     found = histories(explorer("--mode", "bound", "--preemptions", "2", "--show", "--only", scenarios))
     assert len(found) > 10
     assert any(len(history) > 2 for history in found)
@@ -108,7 +116,7 @@ def test_what_the_explorer_accepts(scenarios: str, spec: type[Spec]) -> None:
         assert verdict.ok, verdict.explain()
 
 
-def test_another_answer_is_refused() -> None:
+def test_another_answer_is_refused(explorer: Explorer) -> None:
     """So that agreement means something: of each history with the answer of one get changed, none is right."""
     refused = 0
     for history in histories(explorer("--mode", "dpor", "--show", "--only", "queue.pp-gg")):
@@ -120,7 +128,7 @@ def test_another_answer_is_refused() -> None:
     assert refused > 10
 
 
-def test_a_schedule_means_the_same_to_both() -> None:
+def test_a_schedule_means_the_same_to_both(explorer: Explorer) -> None:
     by_number, by_turn = (
         explorer("--replay", "queue.put-get", schedule) for schedule in ("0*4,1*2", "0:load 0 0:CAS, 0 1 1:load")
     )

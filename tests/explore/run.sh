@@ -4,6 +4,7 @@
 #   tests/explore/run.sh [--only PREFIX] [--seconds S] [--seed N] [--list] [--first] [--show]
 #   tests/explore/run.sh --histories [--only PREFIX]      DPOR against brute force: the same histories?
 #   tests/explore/run.sh --replay NAME SCHEDULE           one schedule, as a failure prints it, step by step
+#   tests/explore/run.sh --build FILE                     only the program; it has the options above
 #   tests/explore/run.sh --mode dpor|brute|bound|pct|random [--executions N] [--preemptions N] [--depth N] ...
 #
 # Without --mode and --histories: each scenario as far as it goes (complete by DPOR; where that is too
@@ -19,6 +20,7 @@ trap 'rm -rf "$work"' EXIT
 # shellcheck disable=SC2206
 flags=(-std=gnu11 -O2 -g ${RG_WARNINGS--Wall -Wextra -Werror} -fno-strict-aliasing "-DRG_CHECKED=\"$here/checked.h\"" "-I$core" "-I$here")
 "${CC:-cc}" "${flags[@]}" "$here"/*.c -o "$work/explore" -pthread || { echo "explore: does not build"; exit 2; }
+[ "${1-}" = --build ] && { mv "$work/explore" "$2"; exit; }
 case " $* " in
     *" --mode "* | *" --histories "* | *" --replay "* | *" --list "*) "$work/explore" "$@" ;;
     *)
