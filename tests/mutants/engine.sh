@@ -61,7 +61,7 @@ engine_mutant parks-for-ever park.c 's/blocks for ever: it has read/blocks for e
 engine_mutant interrupt-ignored park.c 's/if \(Py_MakePendingCalls\(\) < 0 \|\| PyErr_CheckSignals\(\) < 0\) \{/if (0) {/' any "$T/test_interrupt.py $T/test_signals.py" \
     'a blocked reaction cannot be interrupted'
 
-engine_mutant waiter-left-behind park.c 's/^    rg_wait_leave\(r->slot, w\);/    if (o != RX_ERROR) rg_wait_leave(r->slot, w);/' any "$T/test_interrupt.py $T/test_signals.py $T/test_refleaks.py" \
+engine_mutant waiter-left-behind park.c 's/^    rg_wait_leave\(r->slot, w\);/    if (o != RX_ERROR) rg_wait_leave(r->slot, w);/' any "$T/test_interrupted_waits.py $T/test_interrupt.py" \
     'a wait that ends with an exception stays registered'
 
 # ---- references without the GIL

@@ -119,7 +119,7 @@ build() { # build DIRECTORY SOURCE...: in its tree, and links
 python_tests() { # python_tests DIRECTORY TEST...: prints what failed; says nothing when all passed
     local status directory=$1
     shift
-    (cd "$directory/tree" && PYTHONPATH=$directory/tree timeout 120 "$PYTHON" -m pytest -x -v -p no:cacheprovider --timeout 10 "$@") >"$directory/log" 2>&1
+    (cd "$directory/tree" && PYTHONPATH=$directory/tree timeout 120 "$PYTHON" -m pytest -x -v -p no:cacheprovider --timeout "$((10 * REAGENTS_STRESS))" "$@") >"$directory/log" 2>&1
     status=$?
     local last
     last=$(grep -oE '^tests/[^ ]+::[^ ]+' "$directory/log" | tail -1)
@@ -162,11 +162,11 @@ one_engine_mutant() { # engine_mutant NAME FILE SED NEEDS TEST REASON; NEEDS: an
     elif ! build "$directory" $affected; then
         error "$name" "does not build: $(grep -m1 error "$directory/build.log")"
     else
-        # On a busy machine threads meet less often than they should: a mutant that came through has to do it again.
+        # On a busy machine threads meet less often than they should: what came through goes on for longer.
         local try executions=0
         for try in 1 2 3; do
             # shellcheck disable=SC2086
-            by=$(python_tests "$directory" $test)
+            by=$(REAGENTS_STRESS=$((3 * try - 2)) python_tests "$directory" $test)
             executions=$((executions + $(grep -c ' PASSED' "$directory/log")))
             [ -n "$by" ] && break
         done
