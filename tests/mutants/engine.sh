@@ -64,6 +64,9 @@ engine_mutant interrupt-ignored park.c 's/if \(Py_MakePendingCalls\(\) < 0 \|\| 
 engine_mutant waiter-left-behind park.c 's/^    rg_wait_leave\(r->slot, w\);/    if (o != RX_ERROR) rg_wait_leave(r->slot, w);/' any "$T/test_interrupted_waits.py $T/test_interrupt.py" \
     'a wait that ends with an exception stays registered'
 
+engine_mutant timeout-restarts park.c '/^rx_outcome rx_park/,/^}/{s/^    while \(o == RX_DONE\) \{/    int64_t whole = deadline - rg_monotonic_ns();\n    while (o == RX_DONE) {/;s/us = \(deadline - rg_monotonic_ns\(\) \+ 999\)/us = (whole + 999)/}' any $T/test_interrupted_waits.py \
+    'each signal starts the time anew'
+
 # ---- references without the GIL
 engine_mutant dropped-at-once life.c '/^void rg_decref_late/,/^}/s/^    if \(o == Py_None\) return;/    Py_DECREF(o);\n    return;/' free $T/test_payloads.py \
     'a displaced object goes while another thread takes a reference'
