@@ -42,8 +42,10 @@ extern x_history x_hist;
 
 typedef enum x_outcome { X_RUNNING, X_DONE, X_REDUNDANT, X_FAILED } x_outcome;
 
-/* The schedule so far: a byte a step. A step that is private (see x_shared) is marked. */
+/* The schedule so far: a byte a step. A step that is private (see below) is marked. Behind a step of weak
+ * memory, how many messages before the last one it read (weak.h), if any. */
 #define X_PRIVATE 0x80
+#define X_OLDER 0x40
 extern uint8_t x_log[X_MAX_STEPS + 1];
 extern size_t x_logged;
 

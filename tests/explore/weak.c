@@ -1,0 +1,279 @@
+/* weak.c - see weak.h. */
+#include "weak.h"
+
+#define LOCATIONS 500u
+#define ENTRIES (X_THREADS + LOCATIONS) /* of a view: the threads' clocks, then times of locations */
+#define MESSAGES 8192u
+#define BLOCKS 1024u
+/* How often a thread may read one word late: a thread that spins goes on some day. */
+#define LATE_READS 6u
+
+typedef int16_t time_type; /* signed: SSE2 has a maximum of these */
+typedef time_type lane __attribute__((vector_size(16)));
+#define LANE (sizeof(lane) / sizeof(time_type))
+_Static_assert(ENTRIES % LANE == 0, "a view is whole lanes");
+_Static_assert(X_MAX_STEPS <= INT16_MAX, "a time for each step");
+
+typedef union view {
+    lane lanes[ENTRIES / LANE];
+    time_type at[ENTRIES];
+} view;
+
+/* A word that was written since the execution began. */
+typedef struct location {
+    unsigned word;
+    uint16_t last;                /* message */
+    uint16_t released[X_THREADS]; /* the last message that the thread released; 0: none */
+    uint8_t late[X_THREADS];
+} location;
+
+typedef struct message {
+    uint64_t value;
+    time_type time;
+    uint16_t before; /* the message before it on this word */
+    uint16_t lanes;  /* of its view; those past it are 0 */
+} message;
+
+typedef struct block {
+    int8_t by; /* -1: set-up */
+    time_type since;
+    time_type last[X_THREADS]; /* clock of the thread's last access */
+} block;
+
+bool x_weak;
+
+static view current[X_THREADS], acquired[X_THREADS], fenced[X_THREADS];
+static view global; /* without clocks */
+static location locations[LOCATIONS];
+static unsigned n_locations;
+static uint16_t location_of[X_WORDS]; /* and 1 */
+static message messages[MESSAGES];    /* 0: none */
+static view views[MESSAGES];
+static unsigned n_messages;
+static block blocks[BLOCKS];
+static unsigned n_blocks, setup_blocks;
+static uint16_t block_of[X_WORDS];
+
+static bool acquires(int order) { return order == X_ACQUIRE || order == X_ACQ_REL || order == X_SEQ_CST; }
+static bool releases(int order) { return order == X_RELEASE || order == X_ACQ_REL || order == X_SEQ_CST; }
+
+/* ---- views ------------------------------------------------------------------------------------ */
+
+static unsigned used_lanes(void) { return (unsigned)((X_THREADS + n_locations + LANE - 1) / LANE); }
+
+static void join(view *v, const view *with, unsigned lanes)
+{
+    for (unsigned i = 0; i < lanes; i++) {
+        lane a = v->lanes[i], b = with->lanes[i], later = (lane)(a > b);
+        v->lanes[i] = (a & later) | (b & ~later);
+    }
+}
+
+static void raise_to(time_type *t, time_type at_least)
+{
+    if (*t < at_least) *t = at_least;
+}
+
+static unsigned entry_of(const location *l) { return X_THREADS + (unsigned)(l - locations); }
+
+static location *find(unsigned w) { return location_of[w] ? &locations[location_of[w] - 1] : NULL; }
+
+static message *new_message(uint64_t value)
+{
+    if (++n_messages == MESSAGES) x_fail("more than %u writes", MESSAGES);
+    message *m = &messages[n_messages];
+    *m = (message){ .value = value };
+    return m;
+}
+
+/* The word's, with its contents so far as the first message. */
+static location *find_or_make(unsigned w)
+{
+    location *l = find(w);
+    if (l) return l;
+    if (n_locations == LOCATIONS) x_fail("more than %u words are written", LOCATIONS);
+    l = &locations[n_locations];
+    location_of[w] = (uint16_t)++n_locations;
+    *l = (location){ .word = w };
+    new_message(x_memory(w));
+    l->last = (uint16_t)n_messages;
+    return l;
+}
+
+void x_weak_setup(void)
+{
+    n_blocks = setup_blocks = 0;
+    n_locations = n_messages = 0;
+    memset(location_of, 0, sizeof location_of);
+    memset(current, 0, sizeof current);
+    memset(acquired, 0, sizeof acquired);
+    memset(fenced, 0, sizeof fenced);
+    memset(&global, 0, sizeof global);
+}
+
+static void forget(view *v, unsigned lanes) { memset(v, 0, lanes * sizeof(lane)); }
+
+void x_weak_begin(void)
+{
+    unsigned lanes = used_lanes();
+    for (unsigned t = 0; t < X_THREADS; t++) {
+        forget(&current[t], lanes);
+        forget(&acquired[t], lanes);
+        forget(&fenced[t], lanes);
+    }
+    forget(&global, lanes);
+    for (unsigned i = 0; i < n_locations; i++) location_of[locations[i].word] = 0;
+    n_locations = n_messages = 0;
+    n_blocks = setup_blocks;
+    for (unsigned i = 0; i < n_blocks; i++) memset(blocks[i].last, 0, sizeof blocks[i].last);
+}
+
+/* ---- blocks ------------------------------------------------------------------------------------- */
+
+void x_weak_alloc(int t, unsigned w, size_t n)
+{
+    if (n_blocks == BLOCKS) x_fail("more than %u blocks", BLOCKS);
+    for (size_t i = 0; i < (n + 7) / 8; i++) block_of[w + i] = (uint16_t)n_blocks;
+    block *b = &blocks[n_blocks++];
+    *b = (block){ .by = (int8_t)t };
+    if (t < 0)
+        setup_blocks = n_blocks;
+    else
+        b->since = b->last[t] = ++current[t].at[t];
+}
+
+static void access_to(unsigned t, unsigned w)
+{
+    block *b = &blocks[block_of[w]];
+    b->last[t] = ++current[t].at[t];
+    if (b->by < 0 || current[t].at[(unsigned)b->by] >= b->since) return;
+    char name[64];
+    x_block_name(w, name, sizeof name);
+    x_fail("access to %s, whose allocation by thread %d does not happen before", name, b->by);
+}
+
+void x_weak_free(unsigned t, unsigned w)
+{
+    access_to(t, w);
+    const block *b = &blocks[block_of[w]];
+    for (unsigned u = 0; u < X_THREADS; u++) {
+        if (b->last[u] <= current[t].at[u]) continue;
+        char name[64];
+        x_block_name(w, name, sizeof name);
+        x_fail("free of %s races with an access of thread %u, which does not happen before", name, u);
+    }
+}
+
+/* ---- accesses ----------------------------------------------------------------------------------- */
+
+static void check_written(unsigned w, uint64_t v)
+{
+    if (v != X_FRESH) return;
+    char name[64];
+    x_block_name(w, name, sizeof name);
+    x_fail("load of %s from before it was written", name);
+}
+
+/* The thread takes the message. */
+static void take(unsigned t, unsigned entry, const message *m, int order)
+{
+    raise_to(&current[t].at[entry], m->time);
+    if (order == X_SEQ_CST) raise_to(&global.at[entry], m->time);
+    join(acquires(order) ? &current[t] : &acquired[t], &views[m - messages], m->lanes);
+}
+
+/* The last message, or one before it that the thread may still read. */
+static const message *choose(unsigned t, location *l, int order)
+{
+    unsigned entry = entry_of(l);
+    const message *m = &messages[l->last];
+    time_type first = current[t].at[entry];
+    if (order == X_SEQ_CST) raise_to(&first, global.at[entry]);
+    if (m->time == first || l->late[t] == LATE_READS) return m;
+    unsigned older = x_choose_older((unsigned)(m->time - first));
+    l->late[t] = (uint8_t)(l->late[t] + (older != 0));
+    while (older--) m = &messages[m->before];
+    return m;
+}
+
+/* At the end of the word's history; `after` is what a read-modify-write has read. */
+static void append(unsigned t, location *l, uint64_t value, int order, const message *after)
+{
+    unsigned entry = entry_of(l);
+    message *m = new_message(value);
+    m->before = l->last;
+    m->time = (time_type)(messages[l->last].time + 1);
+    m->lanes = (uint16_t)used_lanes();
+    l->last = (uint16_t)n_messages;
+    current[t].at[entry] = m->time;
+    if (order == X_SEQ_CST) raise_to(&global.at[entry], m->time);
+    view *v = &views[n_messages];
+    memcpy(v, releases(order) ? &current[t] : &fenced[t], m->lanes * sizeof(lane));
+    if (after) join(v, &views[after - messages], after->lanes);
+    if (releases(order))
+        l->released[t] = (uint16_t)n_messages;
+    else if (l->released[t])
+        join(v, &views[l->released[t]], messages[l->released[t]].lanes);
+    raise_to(&v->at[entry], m->time);
+}
+
+uint64_t x_weak_load(unsigned t, unsigned w, int order)
+{
+    access_to(t, w);
+    location *l = find(w);
+    uint64_t v = x_memory(w);
+    if (l) {
+        const message *m = choose(t, l, order);
+        take(t, entry_of(l), m, order);
+        v = m->value;
+    }
+    check_written(w, v);
+    return v;
+}
+
+void x_weak_woken(unsigned t, unsigned w)
+{
+    access_to(t, w);
+    location *l = find(w);
+    if (l) take(t, entry_of(l), &messages[l->last], X_SEQ_CST);
+}
+
+void x_weak_store(unsigned t, unsigned w, uint64_t v, int order)
+{
+    access_to(t, w);
+    append(t, find_or_make(w), v, order, NULL);
+}
+
+bool x_weak_cas(unsigned t, unsigned w, uint64_t old, uint64_t new_, int order)
+{
+    access_to(t, w);
+    location *l = find_or_make(w);
+    const message *last = &messages[l->last], *m = choose(t, l, order);
+    /* What it reads is not `old`, or is the last one. */
+    if (m->value == old) m = last;
+    take(t, entry_of(l), m, order);
+    check_written(w, m->value);
+    if (m->value != old) return false;
+    append(t, l, new_, order, last);
+    return true;
+}
+
+void x_weak_add(unsigned t, unsigned w, uint64_t n, int order)
+{
+    access_to(t, w);
+    location *l = find_or_make(w);
+    const message *last = &messages[l->last];
+    take(t, entry_of(l), last, order);
+    check_written(w, last->value);
+    append(t, l, last->value + n, order, last);
+}
+
+void x_weak_fence(unsigned t)
+{
+    unsigned lanes = used_lanes();
+    join(&current[t], &acquired[t], lanes);
+    join(&current[t], &global, lanes);
+    join(&global, &current[t], lanes);
+    memset(global.at, 0, X_THREADS * sizeof(time_type)); /* a fence alone synchronizes with nobody */
+    fenced[t] = current[t];
+}

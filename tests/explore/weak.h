@@ -1,0 +1,60 @@
+/* weak.h - weak memory: an operational model of C11's release, acquire, relaxed and seq_cst accesses.
+ *
+ * A view machine as of Kang, Hur, Lahav, Vafeiadis, Dreyer ("A promising semantics for relaxed-memory
+ * concurrency", POPL 2017), without promises. A word has a history of messages in modification order:
+ * a value, a time (the place in that order), a view. A view says, for each word, the earliest time that
+ * may still be read. A thread has one (`current`), one that a fence would acquire (`acquired`: of the
+ * messages it has read), and one as of its last fence (`fenced`).
+ *
+ *   load      any message from the thread's view on; its time enters the view, and the message's view
+ *             does at once (acquire) or at the next fence (relaxed).
+ *   store     at the end of the history, with the thread's whole view (release), or with `fenced`, and
+ *             with what the thread last released on this word (the release sequence of C11 and RC11;
+ *             C++20 has it no more) (relaxed).
+ *   RMW       reads the last message and goes on with its view: a release sequence.
+ *   CAS       one that fails is a load, so it may have read an older value than the last.
+ *   seq_cst   is acquire and release, and beside that one global view: of each word, how far accesses
+ *             that are seq_cst have read or written it, and what threads knew at their fences. A load
+ *             that is seq_cst reads nothing older; a fence exchanges it with the thread's view.
+ *
+ * All that can happen here may happen in C11, RC11 (Lahav and others, PLDI 2017) and C++20, so what
+ * fails is wrong: the order S of seq_cst operations is the order of execution; modification order,
+ * reads-from and happens-before go forward in it; the one relation that may go back, from a load to a
+ * later write than the one it reads, cannot where both ends are seq_cst, or are ordered with fences
+ * (C++20, [atomics.order] 4). It is stronger than C11: nothing is read before it is written (no load
+ * buffering), no store takes a place before one that was executed earlier (so no behaviours of the
+ * kind of 2+2W), and what a fence learnt is passed on by later releases. What those would show is not
+ * found.
+ *
+ * Happens-before proper is kept in the same views, as vector clocks, which seq_cst does not carry on
+ * by itself. With it memory is checked:
+ *   what happens to a block must happen after its allocation, or its contents may not be there;
+ *   a free must happen after every other access to the block;
+ *   a word that was never written must not be read, nor its contents from before that.
+ * Plain accesses (a node's payload) are no steps and have no histories: blocks are watched by the
+ * accesses of checked.h alone. */
+#ifndef X_WEAK_H
+#define X_WEAK_H
+
+#include "machine.h"
+
+extern bool x_weak; /* the execution is one of weak memory */
+
+void x_weak_setup(void); /* before set-up */
+void x_weak_begin(void); /* of an execution */
+
+void x_weak_alloc(int thread, unsigned word, size_t n); /* thread: -1 in set-up */
+void x_weak_free(unsigned thread, unsigned word);
+void x_weak_fence(unsigned thread);
+uint64_t x_weak_load(unsigned thread, unsigned word, int order);
+/* The last message, as one that synchronizes otherwise gets it (a thread that was parked). */
+void x_weak_woken(unsigned thread, unsigned word);
+/* The caller writes memory, which holds the last message of each word, afterwards. */
+void x_weak_store(unsigned thread, unsigned word, uint64_t value, int order);
+bool x_weak_cas(unsigned thread, unsigned word, uint64_t old, uint64_t new_, int order);
+void x_weak_add(unsigned thread, unsigned word, uint64_t n, int order);
+
+/* search.c: how many messages before the last one a load takes, of at most so many. */
+unsigned x_choose_older(unsigned most);
+
+#endif
