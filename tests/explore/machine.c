@@ -119,6 +119,7 @@ bool x_drains(x_kind k)
 
 /* Whether the caller runs under weak memory; set-up and the final check do not. */
 static bool weakly(void) { return x_weak && running >= 0; }
+int x_weak_thread(void) { return weakly() ? running : -1; }
 
 static bool ready(const x_thread *t)
 {
@@ -332,6 +333,7 @@ void x_await_change(const rg_word *p, uint64_t value)
 void *x_new(size_t n, const char *name)
 {
     void *p = allocate(n, 64, true, false);
+    if (x_weak) x_weak_unwatched(x_word_index(p));
     x_name(p, n, "%s", name);
     return p;
 }

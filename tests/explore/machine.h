@@ -62,6 +62,7 @@ extern bool x_learnt; /* a word was found shared since this was cleared */
 void x_sharing_clear(void);
 
 uint32_t x_enabled(void);
+int x_weak_thread(void); /* the running thread, if under weak memory; else -1 */
 /* The next step of a process; for a flush, what it would write. */
 x_step x_next_step(unsigned process);
 /* Whether that step, taken now, writes. */

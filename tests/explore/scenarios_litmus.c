@@ -43,6 +43,29 @@ static void run_message(unsigned t)
     }
 }
 
+/* The same, and what is passed is plain. */
+static void run_plain(unsigned t)
+{
+    uint64_t *message = (uint64_t *)shared_block;
+    if (t == 0) {
+        *message = 1;
+        put(1, 1);
+    } else if (get(1)) {
+        X_REQUIRE(*message == 1, "the message is not there");
+    }
+}
+/* It is read, and then written. */
+static void run_plain_again(unsigned t)
+{
+    uint64_t *message = (uint64_t *)shared_block;
+    if (t == 0) {
+        X_REQUIRE(*message == 0, "the next message is there already");
+        put(1, 1);
+    } else if (get(1)) {
+        *message = 1;
+    }
+}
+
 /* Store buffering. */
 static void run_buffering(unsigned t)
 {
@@ -227,6 +250,11 @@ const x_scenario s_litmus[] = {
     { LITMUS(2, "message.rlx-store", run_message), ORDERS(RELAXED, ACQUIRE, false), SEEN },
     { LITMUS(2, "message.rlx-load", run_message), ORDERS(RELEASE, RELAXED, false), SEEN },
     { LITMUS(2, "message.fences", run_message), ORDERS(RELAXED, RELAXED, true) },
+    { LITMUS(2, "plain", run_plain), ORDERS(RELEASE, ACQUIRE, false) },
+    { LITMUS(2, "plain.rlx-store", run_plain), ORDERS(RELAXED, ACQUIRE, false), SEEN },
+    { LITMUS(2, "plain.rlx-load", run_plain), ORDERS(RELEASE, RELAXED, false), SEEN },
+    { LITMUS(2, "plain.again", run_plain_again), ORDERS(RELEASE, ACQUIRE, false) },
+    { LITMUS(2, "plain.again.rlx-store", run_plain_again), ORDERS(RELAXED, ACQUIRE, false), SEEN },
     { LITMUS(2, "buffering", run_buffering), ORDERS(SEQ_CST, SEQ_CST, false), .after = after_buffering },
     { LITMUS(2, "buffering.rel-acq", run_buffering), ORDERS(RELEASE, ACQUIRE, false), .after = after_buffering, SEEN },
     { LITMUS(2, "buffering.rel-sc", run_buffering), ORDERS(RELEASE, SEQ_CST, false), .after = after_buffering, SEEN },

@@ -36,6 +36,7 @@ typedef struct message {
 
 typedef struct block {
     int8_t by; /* -1: set-up */
+    bool unwatched;
     time_type since;
     time_type last[X_THREADS]; /* clock of the thread's last access */
 } block;
@@ -53,6 +54,12 @@ static unsigned n_messages;
 static block blocks[BLOCKS];
 static unsigned n_blocks, setup_blocks;
 static uint16_t block_of[X_WORDS];
+static struct {
+    uint32_t execution; /* of which the rest is */
+    int8_t writer;      /* the last; -1: none */
+    time_type written, read[X_THREADS];
+} plain[X_WORDS];
+static uint32_t execution;
 
 static bool acquires(int order) { return order == X_ACQUIRE || order == X_ACQ_REL || order == X_SEQ_CST; }
 static bool releases(int order) { return order == X_RELEASE || order == X_ACQ_REL || order == X_SEQ_CST; }
@@ -103,6 +110,7 @@ static location *find_or_make(unsigned w)
 void x_weak_setup(void)
 {
     n_blocks = setup_blocks = 0;
+    execution++;
     n_locations = n_messages = 0;
     memset(location_of, 0, sizeof location_of);
     memset(current, 0, sizeof current);
@@ -125,6 +133,7 @@ void x_weak_begin(void)
     for (unsigned i = 0; i < n_locations; i++) location_of[locations[i].word] = 0;
     n_locations = n_messages = 0;
     n_blocks = setup_blocks;
+    execution++;
     for (unsigned i = 0; i < n_blocks; i++) memset(blocks[i].last, 0, sizeof blocks[i].last);
 }
 
@@ -141,6 +150,8 @@ void x_weak_alloc(int t, unsigned w, size_t n)
     else
         b->since = b->last[t] = ++current[t].at[t];
 }
+
+void x_weak_unwatched(unsigned w) { blocks[block_of[w]].unwatched = true; }
 
 static void access_to(unsigned t, unsigned w)
 {
@@ -162,6 +173,32 @@ void x_weak_free(unsigned t, unsigned w)
         x_block_name(w, name, sizeof name);
         x_fail("free of %s races with an access of thread %u, which does not happen before", name, u);
     }
+}
+
+_Noreturn static void race(unsigned w, unsigned with)
+{
+    char name[64];
+    x_block_name(w, name, sizeof name);
+    x_fail("data race on %s, with thread %u", name, with);
+}
+
+void x_weak_plain(unsigned t, unsigned w, bool write)
+{
+    if (blocks[block_of[w]].unwatched) return;
+    access_to(t, w);
+    if (plain[w].execution != execution) {
+        plain[w].execution = execution;
+        plain[w].writer = -1;
+        memset(plain[w].read, 0, sizeof plain[w].read);
+    }
+    const time_type *seen = current[t].at;
+    if (plain[w].writer >= 0 && plain[w].written > seen[(unsigned)plain[w].writer]) race(w, (unsigned)plain[w].writer);
+    plain[w].read[t] = seen[t];
+    if (!write) return;
+    for (unsigned u = 0; u < X_THREADS; u++)
+        if (plain[w].read[u] > seen[u]) race(w, u);
+    plain[w].writer = (int8_t)t;
+    plain[w].written = seen[t];
 }
 
 /* ---- accesses ----------------------------------------------------------------------------------- */

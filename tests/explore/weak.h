@@ -30,9 +30,9 @@
  * by itself. With it memory is checked:
  *   what happens to a block must happen after its allocation, or its contents may not be there;
  *   a free must happen after every other access to the block;
- *   a word that was never written must not be read, nor its contents from before that.
- * Plain accesses (a node's payload) are no steps and have no histories: blocks are watched by the
- * accesses of checked.h alone. */
+ *   a word that was never written must not be read, nor its contents from before that;
+ *   plain accesses (plain.c), one of them a write, must not race with each other. They are no steps and
+ *   have no histories: where nothing races the newest value is the only one. */
 #ifndef X_WEAK_H
 #define X_WEAK_H
 
@@ -44,7 +44,9 @@ void x_weak_setup(void); /* before set-up */
 void x_weak_begin(void); /* of an execution */
 
 void x_weak_alloc(int thread, unsigned word, size_t n); /* thread: -1 in set-up */
+void x_weak_unwatched(unsigned word); /* the block is the test's own: plain accesses to it are not checked */
 void x_weak_free(unsigned thread, unsigned word);
+void x_weak_plain(unsigned thread, unsigned word, bool write);
 void x_weak_fence(unsigned thread);
 uint64_t x_weak_load(unsigned thread, unsigned word, int order);
 /* The last message, as one that synchronizes otherwise gets it (a thread that was parked). */
