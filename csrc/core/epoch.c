@@ -32,7 +32,14 @@ static void heavy_fence(void)
 }
 #else
 static bool membarrier_register(void) { return false; }
-static void heavy_fence(void) { rg_fence(); }
+static void heavy_fence(void)
+{
+#ifdef RG_CHECKED
+    if (rg_asymmetric) rg_checked_membarrier();
+    else
+#endif
+        rg_fence();
+}
 #endif
 
 /* ---- orphans: rings of threads that have ended -------------------------------------------- */

@@ -341,6 +341,7 @@ void *x_new(size_t n, const char *name)
 x_op *x_call(unsigned code, int64_t a, int64_t b)
 {
     if (running >= 0) announce((x_step){ X_K_CALL, X_NO_WORD, 0, 0, 0 });
+    if (weakly()) x_weak_operation((unsigned)running);
     return x_history_call(&x_hist, running >= 0 ? (unsigned)running : X_THREADS, code, a, b);
 }
 

@@ -137,6 +137,17 @@ static void run_late(unsigned t)
 }
 static void after_late(void) { X_REQUIRE(!(seen[2] && !seen[3]), "the later write was seen and the earlier not"); }
 
+/* What is seq_cst orders nothing but itself: a relaxed write behind it may be seen before. */
+static void run_behind(unsigned t)
+{
+    if (t == 0) {
+        (void)x_cas(&words[0], 0, 1, X_SEQ_CST);
+        put(1, 1);
+    } else {
+        run_late(1);
+    }
+}
+
 /* Release sequences: the flag is written again, by an RMW of another thread, by another thread, by the
  * same thread. */
 static void flag_read(void)
@@ -168,14 +179,15 @@ static void run_sequence_own(unsigned t)
     }
 }
 
-/* A CAS that fails may have read what was there before; one that succeeds has read the last. */
+/* A CAS that fails may have read what was there before, seq_cst or not, unless it was told of what is
+ * there now; one that succeeds has read the last. */
 static void run_cas(unsigned t)
 {
     if (t == 0) {
         put(0, 1);
         put(1, 1);
-    } else if (rg_load_rlx(&words[1])) {
-        X_REQUIRE(x_cas(&words[0], 1, 2, o()->load), "a CAS that should find 1 fails");
+    } else if (get(1)) {
+        X_REQUIRE(x_cas(&words[0], 1, 2, X_SEQ_CST), "a CAS that should find 1 fails");
     }
 }
 static void run_count(unsigned t)
@@ -271,11 +283,14 @@ const x_scenario s_litmus[] = {
     { LITMUS(2, "two-words", run_late), ORDERS(RELEASE, ACQUIRE, false), .after = after_late },
     { LITMUS(2, "two-words.rlx", run_late), ORDERS(RELAXED, RELAXED, false), .after = after_late, SEEN },
     { LITMUS(2, "two-words.sc-rlx", run_late), ORDERS(SEQ_CST, RELAXED, false), .after = after_late, SEEN },
+    { LITMUS(2, "behind-sc", run_behind), ORDERS(RELEASE, SEQ_CST, false), .after = after_late },
+    { LITMUS(2, "behind-sc.rlx", run_behind), ORDERS(RELAXED, SEQ_CST, false), .after = after_late, SEEN },
     { LITMUS(3, "sequence.rmw", run_sequence), ORDERS(RELAXED, RELAXED, false) },
     { LITMUS(3, "sequence.broken", run_sequence_broken), ORDERS(RELAXED, RELAXED, false), SEEN },
     { LITMUS(2, "sequence.own", run_sequence_own), ORDERS(RELAXED, RELAXED, false) },
     { LITMUS(2, "cas.sc", run_cas), ORDERS(SEQ_CST, SEQ_CST, false) },
-    { LITMUS(2, "cas.rlx", run_cas), ORDERS(RELEASE, RELAXED, false), SEEN },
+    { LITMUS(2, "cas.told", run_cas), ORDERS(RELEASE, ACQUIRE, false) },
+    { LITMUS(2, "cas.rlx", run_cas), ORDERS(SEQ_CST, RELAXED, false), SEEN },
     { LITMUS(3, "count", run_count), ORDERS(RELAXED, RELAXED, false), .after = after_count },
     { LITMUS(2, "spin", run_spin), ORDERS(RELAXED, RELAXED, false) },
     { LITMUS(2, "publish", run_publish), ORDERS(RELEASE, ACQUIRE, false) },

@@ -1,8 +1,11 @@
 /* weak.c - see weak.h. */
 #include "weak.h"
 
-#define LOCATIONS 500u
-#define ENTRIES (X_THREADS + LOCATIONS) /* of a view: the threads' clocks, then times of locations */
+/* Of a view: the threads' clocks, a place in S, then times of locations. */
+#define IN_S X_THREADS
+#define FIRST (X_THREADS + 1u)
+#define LOCATIONS 499u
+#define ENTRIES (FIRST + LOCATIONS)
 #define MESSAGES 8192u
 #define BLOCKS 1024u
 /* How often a thread may read one word late: a thread that spins goes on some day. */
@@ -30,6 +33,7 @@ typedef struct location {
 typedef struct message {
     uint64_t value;
     time_type time;
+    time_type in_s;  /* the first place in S from which on nothing older may be read; 0: none yet */
     uint16_t before; /* the message before it on this word */
     uint16_t lanes;  /* of its view; those past it are 0 */
 } message;
@@ -44,7 +48,9 @@ typedef struct block {
 bool x_weak;
 
 static view current[X_THREADS], acquired[X_THREADS], fenced[X_THREADS];
-static view global; /* without clocks */
+static view global; /* of locations: what has a place in S */
+static time_type last_in_s;
+static time_type loaded[LOCATIONS]; /* by seq_cst loads: nobody reads older, wherever in S */
 static location locations[LOCATIONS];
 static unsigned n_locations;
 static uint16_t location_of[X_WORDS]; /* and 1 */
@@ -66,7 +72,7 @@ static bool releases(int order) { return order == X_RELEASE || order == X_ACQ_RE
 
 /* ---- views ------------------------------------------------------------------------------------ */
 
-static unsigned used_lanes(void) { return (unsigned)((X_THREADS + n_locations + LANE - 1) / LANE); }
+static unsigned used_lanes(void) { return (unsigned)((FIRST + n_locations + LANE - 1) / LANE); }
 
 static void join(view *v, const view *with, unsigned lanes)
 {
@@ -81,7 +87,7 @@ static void raise_to(time_type *t, time_type at_least)
     if (*t < at_least) *t = at_least;
 }
 
-static unsigned entry_of(const location *l) { return X_THREADS + (unsigned)(l - locations); }
+static unsigned entry_of(const location *l) { return FIRST + (unsigned)(l - locations); }
 
 static location *find(unsigned w) { return location_of[w] ? &locations[location_of[w] - 1] : NULL; }
 
@@ -102,6 +108,7 @@ static location *find_or_make(unsigned w)
     l = &locations[n_locations];
     location_of[w] = (uint16_t)++n_locations;
     *l = (location){ .word = w };
+    loaded[l - locations] = 0;
     new_message(x_memory(w));
     l->last = (uint16_t)n_messages;
     return l;
@@ -132,6 +139,7 @@ void x_weak_begin(void)
     forget(&global, lanes);
     for (unsigned i = 0; i < n_locations; i++) location_of[locations[i].word] = 0;
     n_locations = n_messages = 0;
+    last_in_s = 0;
     n_blocks = setup_blocks;
     execution++;
     for (unsigned i = 0; i < n_blocks; i++) memset(blocks[i].last, 0, sizeof blocks[i].last);
@@ -211,11 +219,18 @@ static void check_written(unsigned w, uint64_t v)
     x_fail("load of %s from before it was written", name);
 }
 
+/* From the last place in S on nothing older than m may be read. */
+static void place_in_s(unsigned entry, message *m)
+{
+    raise_to(&global.at[entry], m->time);
+    for (; !m->in_s && m->time; m = &messages[m->before]) m->in_s = last_in_s;
+}
+
 /* The thread takes the message. */
 static void take(unsigned t, unsigned entry, const message *m, int order)
 {
     raise_to(&current[t].at[entry], m->time);
-    if (order == X_SEQ_CST) raise_to(&global.at[entry], m->time);
+    if (order == X_SEQ_CST) raise_to(&loaded[entry - FIRST], m->time);
     join(acquires(order) ? &current[t] : &acquired[t], &views[m - messages], m->lanes);
 }
 
@@ -225,7 +240,12 @@ static const message *choose(unsigned t, location *l, int order)
     unsigned entry = entry_of(l);
     const message *m = &messages[l->last];
     time_type first = current[t].at[entry];
-    if (order == X_SEQ_CST) raise_to(&first, global.at[entry]);
+    if (order == X_SEQ_CST) {
+        raise_to(&first, loaded[l - locations]);
+        const message *f = m;
+        while (f->time > first && (!f->in_s || f->in_s > current[t].at[IN_S])) f = &messages[f->before];
+        first = f->time;
+    }
     if (m->time == first || l->late[t] == LATE_READS) return m;
     unsigned older = x_choose_older((unsigned)(m->time - first));
     l->late[t] = (uint8_t)(l->late[t] + (older != 0));
@@ -243,7 +263,10 @@ static void append(unsigned t, location *l, uint64_t value, int order, const mes
     m->lanes = (uint16_t)used_lanes();
     l->last = (uint16_t)n_messages;
     current[t].at[entry] = m->time;
-    if (order == X_SEQ_CST) raise_to(&global.at[entry], m->time);
+    if (order == X_SEQ_CST) {
+        current[t].at[IN_S] = ++last_in_s;
+        place_in_s(entry, m);
+    }
     view *v = &views[n_messages];
     memcpy(v, releases(order) ? &current[t] : &fenced[t], m->lanes * sizeof(lane));
     if (after) join(v, &views[after - messages], after->lanes);
@@ -310,7 +333,26 @@ void x_weak_fence(unsigned t)
     unsigned lanes = used_lanes();
     join(&current[t], &acquired[t], lanes);
     join(&current[t], &global, lanes);
-    join(&global, &current[t], lanes);
-    memset(global.at, 0, X_THREADS * sizeof(time_type)); /* a fence alone synchronizes with nobody */
-    fenced[t] = current[t];
+    current[t].at[IN_S] = ++last_in_s;
+    for (unsigned i = 0; i < n_locations; i++) {
+        unsigned entry = FIRST + i;
+        raise_to(&current[t].at[entry], loaded[i]);
+        if (current[t].at[entry] <= global.at[entry]) continue;
+        message *m = &messages[locations[i].last];
+        while (m->time > current[t].at[entry]) m = &messages[m->before];
+        place_in_s(entry, m);
+    }
+    memcpy(&fenced[t], &current[t], lanes * sizeof(lane));
+}
+
+void x_weak_operation(unsigned t) { raise_to(&current[t].at[IN_S], last_in_s); }
+
+/* A fence in every thread, wherever it is, between two of the caller. */
+void x_membarrier(void)
+{
+    x_fence();
+    int me = x_weak_thread();
+    if (me < 0) return;
+    for (unsigned t = 0; t < X_THREADS; t++) x_weak_fence(t);
+    x_weak_fence((unsigned)me);
 }

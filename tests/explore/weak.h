@@ -13,18 +13,26 @@
  *             C++20 has it no more) (relaxed).
  *   RMW       reads the last message and goes on with its view: a release sequence.
  *   CAS       one that fails is a load, so it may have read an older value than the last.
- *   seq_cst   is acquire and release, and beside that one global view: of each word, how far accesses
- *             that are seq_cst have read or written it, and what threads knew at their fences. A load
- *             that is seq_cst reads nothing older; a fence exchanges it with the thread's view.
+ *   seq_cst   is acquire and release, and has a place in the order S. Writes and fences take the next
+ *             one when they are executed; loads, and CAS that fail, one that is free between the last
+ *             in S that happens before them (views carry that too) and now: they may read what was there
+ *             before a write, or before what a fence knew, unless that has an earlier place. But
+ *             nothing older than any other seq_cst load has read. A fence learns all that has a place,
+ *             and gives a place to all that the thread knows.
  *
- * All that can happen here may happen in C11, RC11 (Lahav and others, PLDI 2017) and C++20, so what
- * fails is wrong: the order S of seq_cst operations is the order of execution; modification order,
- * reads-from and happens-before go forward in it; the one relation that may go back, from a load to a
- * later write than the one it reads, cannot where both ends are seq_cst, or are ordered with fences
- * (C++20, [atomics.order] 4). It is stronger than C11: nothing is read before it is written (no load
- * buffering), no store takes a place before one that was executed earlier (so no behaviours of the
- * kind of 2+2W), and what a fence learnt is passed on by later releases. What those would show is not
- * found.
+ *   membarrier is a fence of all threads at one instant.
+ *
+ * All that can happen here may happen in C11 as RC11 has it (Lahav and others, "Repairing sequential
+ * consistency in C/C++11", PLDI 2017), so what fails is wrong: modification order, reads-from and
+ * happens-before go forward in the order of execution, and in S; what may go back is the relation from
+ * a load to a later write than the one it reads, and the rules for seq_cst are those that keep it
+ * forward in S, be it between accesses or by way of fences. It is stronger than C11: nothing is read
+ * before it is written (no load buffering), no store takes a place before one that was executed earlier
+ * (nothing of the kind of 2+2W), nor in S; and what a fence learnt is passed on by later releases. What
+ * those would show is not found.
+ *
+ * Histories of operations are compared with real time, as under the other modes: an operation that is
+ * called after another has returned has its seq_cst loads later in S than all that has a place by then.
  *
  * Happens-before proper is kept in the same views, as vector clocks, which seq_cst does not carry on
  * by itself. With it memory is checked:
@@ -48,6 +56,8 @@ void x_weak_unwatched(unsigned word); /* the block is the test's own: plain acce
 void x_weak_free(unsigned thread, unsigned word);
 void x_weak_plain(unsigned thread, unsigned word, bool write);
 void x_weak_fence(unsigned thread);
+/* The thread begins an operation, which is later than those that have returned. */
+void x_weak_operation(unsigned thread);
 uint64_t x_weak_load(unsigned thread, unsigned word, int order);
 /* The last message, as one that synchronizes otherwise gets it (a thread that was parked). */
 void x_weak_woken(unsigned thread, unsigned word);
