@@ -86,7 +86,8 @@ _Noreturn void x_fail(const char *format, ...) __attribute__((format(printf, 1, 
 /* ---- for the runner ------------------------------------------------------------------------- */
 
 x_found x_explore(const x_scenario *, x_mode, const x_limits *);
-/* The schedule of the execution that failed (or was last), as --replay reads it: "0*3,1,f0*2". */
+/* The schedule of the execution that failed (or was last), as --replay reads it: "0*3,1,f0*2"; of weak memory
+ * "w,0*3,1,r2": the last step reads the second message before the last; of other random ones "p,0*3". */
 void x_schedule_print(void);
 bool x_schedule_parse(const char *);
 void x_script_keep(void); /* in a signal handler: what has run so far is the schedule */

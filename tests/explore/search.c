@@ -168,19 +168,21 @@ static int choose_randomly(void)
     return (int)p;
 }
 
-bool x_pauses(void) { return mode == X_RANDOM || mode == X_PCT || mode == X_WEAK; }
 
 /* ---- replay ---------------------------------------------------------------------------------------- */
 
 static uint8_t script[X_MAX_STEPS + 1];
 static size_t script_length, script_at;
-static bool script_weak;
+static bool script_weak, script_pauses; /* how it was found */
+
+bool x_pauses(void) { return mode == X_RANDOM || mode == X_PCT || mode == X_WEAK || (mode == X_REPLAY && script_pauses); }
 
 void x_script_keep(void)
 {
     memcpy(script, x_log, x_logged);
     script_length = x_logged;
     script_weak = x_weak;
+    script_pauses = x_pauses();
 }
 
 unsigned x_choose_older(unsigned most)
@@ -219,7 +221,8 @@ bool x_schedule_parse(const char *s)
 {
     script_length = 0;
     script_weak = *s == 'w';
-    if (script_weak && *++s == ',') s++;
+    script_pauses = *s == 'w' || *s == 'p';
+    if (script_pauses && *++s == ',') s++;
     while (*s) {
         if (*s == 'r') {
             script[script_length++] = (uint8_t)(X_OLDER | (strtoul(s + 1, (char **)&s, 10) & (X_OLDER - 1)));
@@ -351,7 +354,7 @@ static void print_run(uint8_t p, size_t n)
 
 void x_schedule_print(void)
 {
-    if (script_weak) fputs("w,", stdout);
+    if (script_pauses) fputs(script_weak ? "w," : "p,", stdout);
     for (size_t i = 0, n; i < script_length; i += n) {
         for (n = 1; i + n < script_length && script[i + n] == script[i]; n++) {}
         if (i) putchar(',');
