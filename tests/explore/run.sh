@@ -4,12 +4,12 @@
 #   tests/explore/run.sh [--only PREFIX] [--seconds S] [--seed N] [--list] [--first]
 #   tests/explore/run.sh --histories [--only PREFIX]      DPOR against brute force: the same histories?
 #   tests/explore/run.sh --replay NAME SCHEDULE           one schedule, as a failure prints it, step by step
-#   tests/explore/run.sh --mode dpor|brute|bound|pct|random [--executions N] [--preemptions N] [--depth N] ...
+#   tests/explore/run.sh --mode dpor|brute|bound|pct|random|weak [--executions N] [--preemptions N] [--depth N] ...
 #
 # Without --mode and --histories: each scenario as far as it goes (complete by DPOR; where that is too
 # large, complete to a number of preemptions, then DPOR and PCT for S seconds of
-# processor time each, by default 1), then the comparison
-# with brute force. --first: stops at the first failure. RG_CORE: another core than csrc/core (mutants).
+# processor time each, by default 1), then each under weak memory for an eighth of a second (weak.h), then
+# the comparison with brute force. --first: stops at the first failure. RG_CORE: another core than csrc/core (mutants).
 # Exits with 1 if anything fails.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -35,6 +35,8 @@ case " $* " in
     *)
         "$work/explore" "$@"
         status=$?
+        [[ $status != 0 && " $* " = *" --first "* ]] && exit "$status"
+        "$work/explore" "$@" --mode weak --seconds 0.125 || status=1
         [[ $status != 0 && " $* " = *" --first "* ]] && exit "$status"
         "$work/explore" --histories "$@" || status=1
         exit "$status"
