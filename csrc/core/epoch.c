@@ -34,11 +34,13 @@ static void heavy_fence(void)
 static bool membarrier_register(void) { return false; }
 static void heavy_fence(void)
 {
-#ifdef RG_CHECKED
-    if (rg_asymmetric) rg_checked_membarrier();
-    else
+#ifdef rg_checked_membarrier /* a schedule explorer's */
+    if (rg_asymmetric) {
+        rg_checked_membarrier();
+        return;
+    }
 #endif
-        rg_fence();
+    rg_fence();
 }
 #endif
 

@@ -28,7 +28,7 @@ static inline void rg_store_rlx(rg_word *p, uint64_t v) { x_store(p, v, X_RELAXE
 static inline bool rg_cas(rg_word *p, uint64_t old, uint64_t new_) { return x_cas(p, old, new_, X_SEQ_CST); }
 static inline uint64_t rg_fetch_add(rg_word *p, uint64_t n) { return x_add(p, n, X_SEQ_CST); }
 static inline void rg_fence(void) { x_fence(); }
-static inline void rg_checked_membarrier(void) { x_membarrier(); }
+#define rg_checked_membarrier() x_membarrier()
 static inline void rg_compiler_barrier(void) { atomic_signal_fence(memory_order_seq_cst); }
 static inline void rg_checked_pause(void) { x_pause(); }
 static inline void *rg_alloc(size_t n) { return x_alloc(n, false); }
