@@ -176,10 +176,11 @@ class Segment:
         raise TypeError("use Segment.create(name) or Segment.attach(name)")
 
     @classmethod
-    def _of(cls, name: str, mapping: Mapping) -> Segment:
+    def _of(cls, name: str, size: int | None) -> Segment:
         self = object.__new__(cls)
         self._name = name
-        self._mapping = mapping
+        # Last: a memory that was made is there for good, so nothing may fail after it for want of memory of our own.
+        self._mapping = mapping = Mapping(name, size)
         self._identity = mapping.identity
         return self
 
@@ -196,7 +197,7 @@ class Segment:
             raise ValueError(f"size is a positive number of bytes, not {size}")
         if size >= 1 << 47:
             raise OverflowError(f"no machine has {size} bytes of shared memory")
-        return cls._of(name, Mapping(name, size))
+        return cls._of(name, size)
 
     @classmethod
     def attach(cls, name: str) -> Segment:
@@ -209,7 +210,7 @@ class Segment:
         deadline = time.monotonic() + _PATIENCE
         while True:
             try:
-                return cls._of(name, Mapping(name, None))
+                return cls._of(name, None)
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise ValueError(

@@ -439,6 +439,7 @@ def test_replay() -> None:
     # Threads alone will do, and the end of a schedule may be left out.
     assert explore(lost_update, schedule="0 1").failure is not None
     assert explore(lost_update, schedule="0 0 1 1").failure is None
+    assert explore(lost_update, schedule="0*2,1*2").failure is None
 
 
 def test_a_schedule_of_something_else_is_refused() -> None:
@@ -448,6 +449,8 @@ def test_a_schedule_of_something_else_is_refused() -> None:
         explore(lost_update, schedule="0 0 0")
     with pytest.raises(ValueError, match="not 'first'"):
         explore(lost_update, schedule="first")
+    with pytest.raises(ValueError, match=r"not '0\*x'"):
+        explore(lost_update, schedule="0*x")
 
 
 def test_a_scenario_that_is_not_deterministic_is_no_bug() -> None:

@@ -66,6 +66,7 @@ struct rg_domain {
     rg_word generation; /* of this domain's storage; grows when it is closed */
     rg_word high;
     rg_word waiting; /* parked reactions, wait.h */
+    unsigned forks;  /* that this process has come out of; changes while it has one thread */
     rg_word orphans; /* rg_orphan list: rings that ended threads left behind */
     rg_word blocks[RG_MAX_BLOCKS];
     rg_domain *next_pooled;

@@ -21,6 +21,7 @@ void rg_buckets_reset(rg_domain *d)
 {
     for (size_t i = 0; i < RG_BUCKETS; i++) rg_store(&d->buckets->at[i].head, 0);
     rg_store(&d->waiting, 0);
+    d->forks++;
 }
 
 static rg_word *bucket(rg_domain *d, rg_word *w)
@@ -40,6 +41,7 @@ static void rec_expired(rg_slot *s, void *p)
 
 void rg_wait_register(rg_slot *s, rg_waiter *w)
 {
+    w->forks = s->domain->forks;
     rg_fetch_add(&s->domain->waiting, 1);
     for (size_t i = 0; i < w->n; i++) {
         rg_waitrec *r = &w->recs[i];
@@ -79,6 +81,10 @@ again:;
 bool rg_wait_leave(rg_slot *s, rg_waiter *w)
 {
     bool notified = !rg_cas(&w->state, RG_WAITING, RG_LEFT);
+    if (rg_wait_forgotten(s, w)) { /* in no list, and not counted; nobody else knows of it */
+        w->done(w);
+        return notified;
+    }
     rg_pin(s);
     size_t n = w->n;
     /* Buckets first: once the last record is retired the waiter may go with any unpin. */

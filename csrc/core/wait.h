@@ -29,19 +29,23 @@ typedef struct rg_waiter {
     void (*wake)(struct rg_waiter *);
     void (*done)(struct rg_waiter *); /* frees it */
     void *arg;
+    unsigned forks; /* of the domain, when it was registered */
     size_t n;
     rg_waitrec recs[];
 } rg_waiter;
 
 struct rg_buckets *rg_buckets_new(void);
 void rg_buckets_reset(rg_domain *); /* after fork: those who waited are gone */
+/* Whether this is a child, forked since the waiter was registered: nobody will wake it. (By the thread
+ * that waits, in a signal handler.) */
+static inline bool rg_wait_forgotten(rg_slot *s, rg_waiter *w) { return w->forks != s->domain->forks; }
 
 /* Room for n retirements was reserved. */
 void rg_wait_register(rg_slot *, rg_waiter *);
 /* The caller does not touch the waiter afterwards. Returns whether it had been notified. */
 bool rg_wait_leave(rg_slot *, rg_waiter *);
 unsigned rg_wake_slow(rg_slot *, rg_word *);
-/* How many records the table holds; exact when nothing else runs. */
+/* How many records the table holds; exact when nothing else runs. Pinned, unless nothing else does. */
 size_t rg_wait_count(rg_domain *);
 
 /* The word was changed. Returns how many were woken. */

@@ -60,7 +60,7 @@ rx_outcome rx_commit(rx *r)
     rg_cas_entry small[SMALL], *c = small;
     size_t n = r->log.n, writes = 0;
     for (size_t i = 0; i < n; i++) writes += r->log.at[i].cur != r->log.at[i].old;
-    if (!rg_reserve(r->slot, 2 * r->unlinked.n + writes) || !RX_ROOM(r->drops, n + r->unlinked.n)) {
+    if (!rg_reserve(r->slot, 2 * r->unlinked.n + writes) || !RX_ROOM(r->drops, n + r->unlinked.n + 1)) {
         if (!PyErr_Occurred()) PyErr_NoMemory();
         return RX_ERROR;
     }

@@ -49,6 +49,7 @@ static rx_outcome backtrack(rx *r, strand *s)
     while (r->choices.n && !r->choices.at[r->choices.n - 1].node) rx_drop(r, r->choices.at[--r->choices.n].x);
     if (!r->choices.n) return RX_BLOCK;
     rx_choice *c = &r->choices.at[r->choices.n - 1];
+    if (!rx_room_to_roll_back(r, c->mark)) return RX_ERROR;
     rx_drop(r, s->x);
     s->x = NULL;
     rx_rollback(r, c->mark);
@@ -123,6 +124,7 @@ static rx_outcome evaluate(rx *r, Reagent *node, PyObject *x, PyObject **result)
     rx_outcome o;
     for (unsigned steps = 1;; steps++) {
         if (!RX_ROOM(r->drops, RX_STEP_DROPS)) {
+            r->over = true;
             o = RX_ERROR;
             break;
         }
@@ -183,7 +185,7 @@ static rx_outcome evaluate(rx *r, Reagent *node, PyObject *x, PyObject **result)
             rx_hold_all(r);
             rx_unpin(r);
             bool stop = PyErr_CheckSignals() < 0;
-            if (!rx_pin(r) || stop) {
+            if (stop || !rx_pin(r)) { /* left unpinned: what a handler raised is no error of a stale log */
                 o = RX_ERROR;
                 break;
             }
@@ -211,6 +213,7 @@ static PyObject *fetch_error(void)
 static int run_actions(rx_action *a, size_t n)
 {
     PyObject *errors = NULL;
+    bool untold = false; /* for some error there was no memory */
     for (size_t i = 0; i < n; i++) {
         PyObject *y = PyObject_CallOneArg(a[i].f, a[i].x);
         Py_DECREF(a[i].f);
@@ -221,8 +224,16 @@ static int run_actions(rx_action *a, size_t n)
         }
         PyObject *e = fetch_error();
         if (!errors) errors = PyList_New(0);
-        if (errors && e) PyList_Append(errors, e);
+        if (!errors || PyList_Append(errors, e) < 0) {
+            PyErr_Clear(); /* the next one must not find it */
+            untold = true;
+        }
         Py_XDECREF(e);
+    }
+    if (untold) {
+        Py_XDECREF(errors);
+        PyErr_NoMemory();
+        return -1;
     }
     if (!errors) return 0;
     PyObject *group = PyObject_CallFunction(PyExc_BaseExceptionGroup, "sO",
@@ -246,6 +257,7 @@ static bool error_was_stale(rx *r)
     PyErr_Fetch(&type, &value, &traceback);
     rx_outcome o = rx_validate(r);
     if (o == RX_RETRY) {
+        r->over = true;
         rx_drop(r, type);
         rx_drop(r, value);
         rx_drop(r, traceback);
@@ -290,8 +302,13 @@ static PyObject *run(rg_state *st, Reagent *node, PyObject *x, int64_t deadline,
                     break;
                 }
             } else {
-                rx_rollback(&r, (rx_mark){ 0, 0, 0, 0, 0, 0 });
-                o = rx_park(&r, deadline, node);
+                const rx_mark start = { 0, 0, 0, 0, 0, 0 };
+                if (rx_room_to_roll_back(&r, start)) {
+                    rx_rollback(&r, start);
+                    o = rx_park(&r, deadline, node);
+                } else {
+                    o = RX_ERROR;
+                }
                 rx_unpin(&r);
                 if (o == RX_BLOCK) *blocked = true;
                 if (o != RX_RETRY) break;
@@ -355,6 +372,7 @@ bool rg_timeout(PyObject *arg, double *seconds)
     if (!arg || arg == Py_None) return true;
     double t = PyFloat_AsDouble(arg);
     if (t == -1.0 && PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_TypeError)) return false; /* it was one, and had another problem */
         PyErr_Format(PyExc_TypeError, "timeout must be a number of seconds or None, not %.100s", Py_TYPE(arg)->tp_name);
         return false;
     }

@@ -3,7 +3,7 @@
  * An explored thread has no slot at hand: without the GIL its cache stays empty, with the GIL the slot
  * that all share is hidden while anybody is explored. So every operation of such a thread comes by
  * here, where it calls back before its first access, and the paths of all other programs are what they
- * would be without this file.
+ * would be without this file. (Operations on words of a Segment need no such slot, and look at a counter.)
  *
  * Operations called directly, and the steps and the commit of a reaction, are the units between which
  * threads are switched: the algorithms below them are explored by themselves (csrc/core). Calling back is
@@ -20,6 +20,8 @@ typedef struct rg_explored {
 } rg_explored;
 
 static _Thread_local rg_explored *explored __attribute__((tls_model("initial-exec")));
+
+_Atomic unsigned rg_explored_threads; /* relaxed: each thread asks about itself */
 
 bool rg_is_explored(rg_state *st) { return explored && explored->st == st; }
 
@@ -60,7 +62,7 @@ static void show_slot(rg_state *st)
 /* ---- handing over ---------------------------------------------------------------------------- */
 
 /* False: an error is set, and nothing may be done. */
-static bool hand_over(rg_state *st, PyObject *what, const char *kind)
+bool rg_hand_over(rg_state *st, PyObject *what, const char *kind)
 {
     rg_explored *e = explored;
     if (!e || e->st != st || e->calling) return true;
@@ -74,7 +76,7 @@ static bool hand_over(rg_state *st, PyObject *what, const char *kind)
 
 rg_slot *rg_begin_slow(rg_state *st, PyObject *what, const char *name)
 {
-    return hand_over(st, what, name) ? rg_here(st) : NULL;
+    return rg_hand_over(st, what, name) ? rg_here(st) : NULL;
 }
 
 /* As rx_leave and rx_return, but the log may be stale: here nobody sees what is in it. */
@@ -83,7 +85,7 @@ static rx_outcome hand_over_within(rx *r, PyObject *what, const char *kind)
     rx_hold_all(r);
     rx_unpin(r);
     rx_flush_drops(r);
-    bool go_on = hand_over(r->st, what, kind);
+    bool go_on = rg_hand_over(r->st, what, kind);
     if (!rx_pin(r) || !go_on) return RX_ERROR;
     return r->has_nodes ? rx_validate(r) : RX_DONE;
 }
@@ -124,7 +126,7 @@ void rg_waiter_explored(rg_waiter *w)
 rx_outcome rx_wait_explored(rx *r, rg_waiter *w, bool timed)
 {
     do {
-        if (!hand_over(r->st, NULL, timed ? "timed wait" : "wait")) return RX_ERROR;
+        if (!rg_hand_over(r->st, NULL, timed ? "timed wait" : "wait")) return RX_ERROR;
         if (rg_load(&w->state) == RG_NOTIFIED) return RX_RETRY;
     } while (!timed);
     return RX_BLOCK;
@@ -154,6 +156,7 @@ static PyObject *f_begin(PyObject *m, PyObject *const *args, Py_ssize_t n)
     e->st = PyModule_GetState(m);
     e->callback = Py_NewRef(args[0]);
     explored = e;
+    atomic_fetch_add_explicit(&rg_explored_threads, 1, memory_order_relaxed);
     hide_slot(e->st);
     Py_RETURN_NONE;
 }
@@ -163,6 +166,7 @@ static PyObject *f_end(PyObject *Py_UNUSED(m), PyObject *Py_UNUSED(ignored))
     rg_explored *e = explored;
     if (!e) Py_RETURN_NONE;
     explored = NULL;
+    atomic_fetch_sub_explicit(&rg_explored_threads, 1, memory_order_relaxed);
     show_slot(e->st);
     PyBuffer_Release(&e->woken);
     Py_DECREF(e->callback);

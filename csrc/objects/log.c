@@ -2,13 +2,14 @@
 #include "explore.h"
 #include "words.h"
 
-bool rx_grow(rx *r, void *array, size_t size, void *first)
+bool rx_grow(rx *r, void *array, size_t size, size_t more, void *first)
 {
     struct {
         char *at;
         size_t n, cap;
     } *a = array;
     size_t cap = a->cap * 2;
+    while (cap < a->n + more) cap *= 2;
     char *at = PyMem_RawMalloc(cap * size);
     if (!at) {
         PyErr_NoMemory();
@@ -30,7 +31,7 @@ void rx_init(rx *r, rg_state *st)
     r->st = st;
     r->slot = NULL;
     r->space = NULL;
-    r->pinned = r->has_nodes = r->validated = r->exposed = r->grown = r->explored = false;
+    r->pinned = r->has_nodes = r->validated = r->exposed = r->over = r->grown = r->explored = false;
     r->index = NULL;
     ARRAY_INIT(r->log);
     ARRAY_INIT(r->undos);
@@ -71,9 +72,18 @@ RG_SLOW bool rx_pin_slow(rx *r)
 
 void rx_drop_later(rx *r, PyObject *o)
 {
-    if (!RX_ROOM(r->drops, 1)) {
-        PyErr_Clear(); /* out of memory, past the room that was made: one object is kept for ever */
-        return;
+    if (r->drops.n == r->drops.cap) {
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback); /* what this may be the end of */
+        if (!RX_ROOM(r->drops, 1)) {
+            PyErr_Clear();
+            if (r->over) { /* make room the other way */
+                rx_unpin(r);
+                rx_flush_drops(r);
+            }
+        }
+        PyErr_Restore(type, value, traceback);
+        if (r->drops.n == r->drops.cap) return; /* past the room that was made: it is kept for ever */
     }
     r->drops.at[r->drops.n++] = o;
 }
@@ -241,6 +251,11 @@ bool rx_equal_by_value(rx *r)
         rx_entry *e = &r->log.at[i];
         uint64_t now = rx_word_value(r, r->space, r->me, e->word);
         if (now == e->old) continue;
+#ifdef RG_EXCLUSIVE
+        /* Held before others may run, except for a destructor that the collector runs while an error is
+         * made (until 3.12): then what was read may have gone. */
+        if (!e->held) return false;
+#endif
         PyObject *was = (PyObject *)(uintptr_t)e->old, *is = (PyObject *)(uintptr_t)now;
         if (e->kind != WORD_OBJECT || !rg_same(was, is)) return false;
         if (e->held) {
@@ -316,6 +331,13 @@ rx_mark rx_here(rx *r)
     return (rx_mark){ r->undos.n, r->frames.n, r->nodes.n, r->unlinked.n, r->actions.n, r->kept.n };
 }
 
+bool rx_room_to_roll_back(rx *r, rx_mark m)
+{
+    /* A frame and an action have two references each. Entries that go are links of nodes. */
+    return RX_ROOM(r->drops, r->undos.n - m.undos + 2 * (r->frames.n - m.frames) + 2 * (r->actions.n - m.actions) +
+                                 r->nodes.n - m.nodes + r->kept.n - m.kept + RX_STEP_DROPS);
+}
+
 static void forget_private_entries(rx *r, size_t nodes)
 {
     size_t kept = 0;
@@ -374,6 +396,7 @@ void rx_rollback(rx *r, rx_mark m)
 
 void rx_reset(rx *r)
 {
+    r->over = true;
     while (r->choices.n) rx_drop(r, r->choices.at[--r->choices.n].x);
     /* Written values that undo records still own. */
     for (size_t i = 0; i < r->undos.n; i++) {
@@ -394,5 +417,5 @@ void rx_reset(rx *r)
         r->index = NULL;
     }
     rx_rollback(r, (rx_mark){ 0, 0, 0, 0, 0, 0 });
-    r->exposed = false;
+    r->exposed = r->over = false;
 }

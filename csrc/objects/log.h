@@ -80,6 +80,7 @@ typedef struct rx {
     bool grown;   /* some array has left its place here */
     bool explored; /* the thread is: it hands over between steps (explore.h) */
     bool exposed; /* a k-CAS has named our words: helpers may know private nodes */
+    bool over;    /* nothing that was read counts any more: whatever comes next, the log goes */
     size_t *index; /* hash of entries by word once they are many; 0: empty */
     size_t index_mask;
     RX_ARRAY(rx_entry, 8) log;
@@ -115,10 +116,10 @@ static inline int rx_kcas(rx *r, rg_cas_entry *c, size_t n)
 /* csrc/shared: this thread's slot in the Segment of r->space into r->me. False: RuntimeError, none is left. */
 bool rx_find_shared_slot(rx *r);
 
-bool rx_grow(rx *, void *array, size_t size, void *first);
+bool rx_grow(rx *, void *array, size_t size, size_t more, void *first);
 /* Room for more in an array of r; false with MemoryError set. */
 #define RX_ROOM(arr, more) \
-    (__builtin_expect((arr).n + (more) <= (arr).cap, 1) || rx_grow(r, &(arr), sizeof *(arr).at, (arr).first))
+    (__builtin_expect((arr).n + (more) <= (arr).cap, 1) || rx_grow(r, &(arr), sizeof *(arr).at, more, (arr).first))
 
 void rx_init(rx *, rg_state *);
 void rx_free(rx *); /* everything was given back */
@@ -138,7 +139,8 @@ static inline void rx_unpin(rx *r)
     rg_unpin(r->slot);
 }
 
-/* To be dropped when no Python code can hurt. Room for RX_STEP_DROPS is made before each step. */
+/* To be dropped when no Python code can hurt. Room for RX_STEP_DROPS is made before each step, and for
+ * all that going back gives up before it goes. */
 #define RX_STEP_DROPS 4
 void rx_drop_later(rx *, PyObject *);
 /* What is inert goes at once. */
@@ -181,6 +183,7 @@ static inline void rx_settle(rx *r)
 }
 
 rx_mark rx_here(rx *);
+bool rx_room_to_roll_back(rx *, rx_mark); /* for what the rollback will drop */
 void rx_rollback(rx *, rx_mark);
 /* Gives up everything but drops; the reads too. */
 void rx_reset(rx *);

@@ -12,6 +12,8 @@ rg_state *rg_state_of(PyTypeObject *type)
 static PyObject *f_stats(PyObject *m, PyObject *Py_UNUSED(ignored))
 {
     rg_domain *d = state(m)->domain;
+    rg_slot *mine = rg_here(state(m));
+    if (!mine) return NULL;
     uint64_t sum[4] = { 0, 0, 0, 0 }, helps = 0;
     unsigned high = (unsigned)rg_load(&d->high);
     for (unsigned i = 0; i < high; i++) {
@@ -19,8 +21,11 @@ static PyObject *f_stats(PyObject *m, PyObject *Py_UNUSED(ignored))
         for (int k = 0; k < 4; k++) sum[k] += rg_load_rlx(&s->stat[k]); /* relaxed: a statistic */
         helps += rg_load_rlx(&s->desc.helps);
     }
+    rg_pin(mine); /* who leaves gives its records back */
+    Py_ssize_t waiting = (Py_ssize_t)rg_wait_count(d);
+    rg_unpin(mine);
     return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:n}", "commits", sum[STAT_COMMITS], "retries", sum[STAT_RETRIES], "helps", helps,
-                         "waits", sum[STAT_WAITS], "wakeups", sum[STAT_WAKEUPS], "waiting", (Py_ssize_t)rg_wait_count(d));
+                         "waits", sum[STAT_WAITS], "wakeups", sum[STAT_WAKEUPS], "waiting", waiting);
 }
 
 /* What was given up late goes when the collector runs, so that gc.collect() means what it says. */

@@ -70,6 +70,16 @@ rx_outcome rx_park(rx *r, int64_t deadline, Reagent *what)
     rx_flush_drops(r);
     if (o == RX_DONE && r->explored) o = rx_wait_explored(r, w, deadline != INT64_MAX);
     while (o == RX_DONE) {
+        /* Before each wait, for a signal interrupts only the wait that it finds this thread in: not the one
+         * after, and none when it was delivered to another thread. */
+        if (Py_MakePendingCalls() < 0 || PyErr_CheckSignals() < 0) {
+            o = RX_ERROR;
+            break;
+        }
+        if (rg_wait_forgotten(r->slot, w)) { /* a handler has forked, and this is the child */
+            o = RX_RETRY;
+            break;
+        }
         int64_t us = -1;
         if (deadline != INT64_MAX) {
             us = (deadline - rg_monotonic_ns() + 999) / 1000;
@@ -87,9 +97,7 @@ rx_outcome rx_park(rx *r, int64_t deadline, Reagent *what)
         Py_END_ALLOW_THREADS
         if (got == PY_LOCK_ACQUIRED) {
             o = RX_RETRY;
-        } else if (got == PY_LOCK_INTR) {
-            if (Py_MakePendingCalls() < 0 || PyErr_CheckSignals() < 0) o = RX_ERROR;
-        } else if (shared) {
+        } else if (got != PY_LOCK_INTR && shared) {
             o = rx_pin(r) ? rx_validate(r) : RX_ERROR;
             rx_unpin(r);
         }

@@ -299,7 +299,8 @@ static PyObject *queue_full(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(ignor
 static PyObject *queue_repr(PyObject *self)
 {
     const char *name = strrchr(Py_TYPE(self)->tp_name, '.');
-    return PyUnicode_FromFormat("<%s at %p, %zd items>", name ? name + 1 : Py_TYPE(self)->tp_name, self, queue_len(self));
+    Py_ssize_t n = queue_len(self);
+    return n < 0 ? NULL : PyUnicode_FromFormat("<%s at %p, %zd items>", name ? name + 1 : Py_TYPE(self)->tp_name, self, n);
 }
 
 /* ---- life ---------------------------------------------------------------------------------------- */

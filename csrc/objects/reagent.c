@@ -328,6 +328,7 @@ static PyObject *repr_callable(PyObject *f)
 {
     PyObject *name = PyObject_GetAttrString(f, "__qualname__");
     if (name && PyUnicode_Check(name)) return name;
+    if (!name && !PyErr_ExceptionMatches(PyExc_AttributeError)) return NULL;
     Py_XDECREF(name);
     PyErr_Clear();
     return PyObject_Repr(f);

@@ -238,11 +238,16 @@ static PyObject *direct_swap(PyObject *self, PyObject *const *args, Py_ssize_t n
     const rg_space *sp = &w->st->domain->space;
     rg_pin(s);
     uint64_t old;
-    do old = rg_read(sp, s->index, w->at);
-    while (!rg_cas_once(&s->desc, w->at, old, v));
-    if (old != v) rg_wake(s, w->at);
+    PyObject *y;
+    for (;;) {
+        old = rg_read(sp, s->index, w->at);
+        /* The result first: where there is no memory for it nothing may have happened. */
+        if (!(y = rg_int_object(old)) || rg_cas_once(&s->desc, w->at, old, v)) break;
+        Py_DECREF(y);
+    }
+    if (y && old != v) rg_wake(s, w->at);
     rg_unpin(s);
-    return rg_int_object(old);
+    return y;
 }
 
 /* Whether both are within the range of a word; then their sum does not wrap. */
@@ -259,21 +264,21 @@ static RG_SLOW PyObject *add_int_slow(WordObject *w, uint64_t by)
     const rg_space *sp = &w->st->domain->space;
     rg_backoff b = { 0 };
     rg_pin(s);
-    uint64_t old;
+    PyObject *y;
     for (;;) {
-        old = rg_read(sp, s->index, w->at);
-        uint64_t sum;
+        uint64_t old = rg_read(sp, s->index, w->at), sum;
         if (!sum_of(old, by, &sum)) {
             rg_unpin(s);
             PyErr_SetString(PyExc_OverflowError, "the sum is out of the range of a word, -2**62 to 2**62 - 1");
             return NULL;
         }
-        if (rg_cas_once(&s->desc, w->at, old, sum)) break;
+        if (!(y = rg_int_object(old)) || rg_cas_once(&s->desc, w->at, old, sum)) break;
+        Py_DECREF(y);
         rg_lost(s, &b);
     }
-    if (by) rg_wake(s, w->at);
+    if (y && by) rg_wake(s, w->at);
     rg_unpin(s);
-    return rg_int_object(old);
+    return y;
 }
 
 /* One try, where there is nothing to wait for, to help or to wake. */
@@ -282,12 +287,17 @@ static PyObject *add_int(WordObject *w, uint64_t by)
     rg_slot *s = rg_at_hand(w->st);
     if (__builtin_expect(s && rg_glance(s), 1)) {
         uint64_t old = rg_load(&w->word), sum;
-        if (!rg_is_ref(old) && sum_of(old, by, &sum) && rg_cas_once(&s->desc, &w->word, old, sum)) {
+        PyObject *y = !rg_is_ref(old) && sum_of(old, by, &sum) ? rg_int_object(old) : NULL; /* first, as above */
+        if (y && rg_cas_once(&s->desc, &w->word, old, sum)) {
             rg_glanced(s);
             if (by) rg_wake_after(s, &w->word);
-            return rg_int_object(old);
+            return y;
         }
         rg_glanced(s);
+        if (y)
+            Py_DECREF(y);
+        else if (PyErr_Occurred())
+            return NULL;
     }
     return add_int_slow(w, by);
 }

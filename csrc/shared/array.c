@@ -1,5 +1,6 @@
 /* array.c - BaseArray: named words of a Segment as a sequence. lockfree.shm.Array adds the batches. */
 #include "face.h"
+#include "../objects/explore.h"
 
 #include <string.h>
 
@@ -60,9 +61,12 @@ static PyObject *array_new(PyTypeObject *type, PyObject *args, PyObject *kw)
     if (n < 1) return PyErr_Format(PyExc_ValueError, "an array has at least one item, not %zd", n);
     rg_segment *s = ((MappingObject *)mapping)->segment;
     rg_array_info info = { RG_TYPE_INT64, (uint64_t)n, 0, 0 };
-    if (array_failed(rg_segment_array(s, utf8, (size_t)len, &info), name, n, &info) < 0) return NULL;
-    ArrayObject *a = (ArrayObject *)type->tp_alloc(type, 0);
+    ArrayObject *a = (ArrayObject *)type->tp_alloc(type, 0); /* first: an array in the Segment is there for good */
     if (!a) return NULL;
+    if (array_failed(rg_segment_array(s, utf8, (size_t)len, &info), name, n, &info) < 0) {
+        Py_DECREF(a);
+        return NULL;
+    }
     a->st = st;
     a->mapping = (MappingObject *)Py_NewRef(mapping);
     a->segment = s;
@@ -119,21 +123,23 @@ static int array_assign(PyObject *self, PyObject *index, PyObject *value)
 {
     ArrayObject *a = (ArrayObject *)self;
     rg_word *w;
-    uint64_t v, old;
+    uint64_t v;
     if (!value) {
         PyErr_SetString(PyExc_TypeError, "items of an array cannot be deleted");
         return -1;
     }
-    return word_of(a, index, &w) && rg_int_from(value, &v) && rg_shared_swap(a, w, v, &old) ? 0 : -1;
+    PyObject *old = word_of(a, index, &w) && rg_int_from(value, &v) ? rg_shared_swap(a, w, v) : NULL;
+    Py_XDECREF(old);
+    return old ? 0 : -1;
 }
 
 static PyObject *array_add(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
     ArrayObject *a = (ArrayObject *)self;
     rg_word *w;
-    uint64_t by = 1, old;
+    uint64_t by = 1;
     if (!rg_arity("add", nargs, NULL, 1, 2) || !word_of(a, args[0], &w) || (nargs > 1 && !rg_int_from(args[1], &by))) return NULL;
-    return rg_shared_add(a, w, by, &old) ? rg_int_object(old) : NULL;
+    return rg_shared_add(a, w, by);
 }
 
 static PyObject *array_compare_and_set(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
@@ -190,7 +196,7 @@ static PyObject *array_kcas(PyObject *self, PyObject *entries)
     size_t n = (size_t)PyTuple_GET_SIZE(list);
     bool ok = entries_of(a, list, e);
     Py_DECREF(list);
-    if (!ok) return NULL;
+    if (!ok || !rg_before_shared(a->st, a, "kcas")) return NULL;
     int me = 0;
     for (size_t i = 0; i < n && me >= 0; i++) me = rg_slot_for(a->segment, e[i].word);
     if (me < 0) return NULL;

@@ -16,6 +16,7 @@
 typedef struct MappingObject {
     PyObject_HEAD
     rg_segment *segment;
+    PyObject *identity;
 } MappingObject;
 
 typedef struct ArrayObject {
@@ -40,8 +41,8 @@ PyObject *rg_word_new(ArrayObject *, Py_ssize_t i);
 /* This thread's slot, for an operation on w: -1 with RuntimeError or ValueError set. */
 int rg_slot_for(rg_segment *, rg_word *w);
 bool rg_shared_get(ArrayObject *, rg_word *w, uint64_t *value);
-bool rg_shared_swap(ArrayObject *, rg_word *w, uint64_t value, uint64_t *old);
-bool rg_shared_add(ArrayObject *, rg_word *w, uint64_t by, uint64_t *old);
+PyObject *rg_shared_swap(ArrayObject *, rg_word *w, uint64_t value); /* the value before */
+PyObject *rg_shared_add(ArrayObject *, rg_word *w, uint64_t by);    /* the same */
 int rg_shared_cas(ArrayObject *, rg_word *w, uint64_t old, uint64_t new_); /* 1, 0, or -1: error set */
 
 /* Reactions of this process that wait for w need not wait for their next look at it. */

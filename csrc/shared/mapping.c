@@ -1,5 +1,6 @@
 /* mapping.c - Mapping, and the single operations on shared words. See face.h. */
 #include "face.h"
+#include "../objects/explore.h"
 
 #include <errno.h>
 
@@ -38,6 +39,7 @@ void rg_wake_shared(rg_state *st, rg_word *w)
 
 bool rg_shared_get(ArrayObject *a, rg_word *w, uint64_t *value)
 {
+    if (!rg_before_shared(a->st, a, "get")) return false;
     *value = rg_load(w);
     if (__builtin_expect(!rg_is_ref(*value), 1)) return true;
     int me = rg_slot_for(a->segment, w);
@@ -46,43 +48,52 @@ bool rg_shared_get(ArrayObject *a, rg_word *w, uint64_t *value)
     return true;
 }
 
-bool rg_shared_swap(ArrayObject *a, rg_word *w, uint64_t value, uint64_t *old)
+/* The result is made first: where there is no memory for it nothing may have happened. */
+PyObject *rg_shared_swap(ArrayObject *a, rg_word *w, uint64_t value)
 {
+    if (!rg_before_shared(a->st, a, "set")) return NULL;
     int me = rg_slot_for(a->segment, w);
-    if (me < 0) return false;
+    if (me < 0) return NULL;
     const rg_space *sp = &a->segment->space;
     rg_backoff b = RG_BACKOFF_INIT;
+    uint64_t old;
+    PyObject *y;
     for (;;) {
-        *old = rg_read(sp, (unsigned)me, w);
-        if (*old == value || rg_cas_once(rg_desc_at(sp, (unsigned)me), w, *old, value)) break;
+        old = rg_read(sp, (unsigned)me, w);
+        if (!(y = rg_int_object(old)) || old == value || rg_cas_once(rg_desc_at(sp, (unsigned)me), w, old, value)) break;
+        Py_DECREF(y);
         rg_backoff_wait(&b);
     }
-    if (*old != value) rg_wake_shared(a->st, w);
-    return true;
+    if (y && old != value) rg_wake_shared(a->st, w);
+    return y;
 }
 
-bool rg_shared_add(ArrayObject *a, rg_word *w, uint64_t by, uint64_t *old)
+PyObject *rg_shared_add(ArrayObject *a, rg_word *w, uint64_t by)
 {
+    if (!rg_before_shared(a->st, a, "add")) return NULL;
     int me = rg_slot_for(a->segment, w);
-    if (me < 0) return false;
+    if (me < 0) return NULL;
     const rg_space *sp = &a->segment->space;
     rg_backoff b = RG_BACKOFF_INIT;
+    PyObject *y;
     for (;;) {
-        *old = rg_read(sp, (unsigned)me, w);
-        int64_t sum = (int64_t)(*old + by); /* both within 2^62: no wrap */
+        uint64_t old = rg_read(sp, (unsigned)me, w);
+        int64_t sum = (int64_t)(old + by); /* both within 2^62: no wrap */
         if (sum > RG_INT_MAX || sum < RG_INT_MIN) {
             PyErr_SetString(PyExc_OverflowError, "the sum is out of the range of a word, -2**62 to 2**62 - 1");
-            return false;
+            return NULL;
         }
-        if (rg_cas_once(rg_desc_at(sp, (unsigned)me), w, *old, (uint64_t)sum)) break;
+        if (!(y = rg_int_object(old)) || rg_cas_once(rg_desc_at(sp, (unsigned)me), w, old, (uint64_t)sum)) break;
+        Py_DECREF(y);
         rg_backoff_wait(&b);
     }
-    if (by) rg_wake_shared(a->st, w);
-    return true;
+    if (y && by) rg_wake_shared(a->st, w);
+    return y;
 }
 
 int rg_shared_cas(ArrayObject *a, rg_word *w, uint64_t old, uint64_t new_)
 {
+    if (!rg_before_shared(a->st, a, "compare_and_set")) return -1;
     int me = rg_slot_for(a->segment, w);
     if (me < 0) return -1;
     bool ok = rg_cas1(&a->segment->space, (unsigned)me, w, old, new_);
@@ -112,7 +123,11 @@ static PyObject *failed(int error, PyObject *name)
 }
 
 /* "/name", as shm_open wants it: new reference to bytes. The name was checked by lockfree.shm. */
-static PyObject *path_of(PyObject *name) { return PyBytes_FromFormat("/%s", PyUnicode_AsUTF8(name)); }
+static PyObject *path_of(PyObject *name)
+{
+    const char *utf8 = PyUnicode_AsUTF8(name);
+    return utf8 ? PyBytes_FromFormat("/%s", utf8) : NULL;
+}
 
 /* Mapping(name, room): room None attaches. */
 static PyObject *mapping_new(PyTypeObject *type, PyObject *args, PyObject *kw)
@@ -133,6 +148,10 @@ static PyObject *mapping_new(PyTypeObject *type, PyObject *args, PyObject *kw)
             m->segment = NULL;
             failed(error, name);
             Py_CLEAR(m);
+        } else if (!(m->identity = Py_BuildValue("(KK)", (unsigned long long)m->segment->dev, (unsigned long long)m->segment->ino))) {
+            /* Nobody would learn that it was made. */
+            if (room != Py_None) rg_segment_unlink(PyBytes_AS_STRING(path), m->segment->dev, m->segment->ino);
+            Py_CLEAR(m);
         } else {
             rg_segment_recover(m->segment);
         }
@@ -144,6 +163,7 @@ static PyObject *mapping_new(PyTypeObject *type, PyObject *args, PyObject *kw)
 static void mapping_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
+    Py_XDECREF(((MappingObject *)self)->identity);
     if (((MappingObject *)self)->segment) rg_segment_close(((MappingObject *)self)->segment);
     type->tp_free(self);
     Py_DECREF(type);
@@ -177,8 +197,7 @@ static PyObject *mapping_room(PyObject *self, void *Py_UNUSED(c))
 
 static PyObject *mapping_identity(PyObject *self, void *Py_UNUSED(c))
 {
-    rg_segment *s = ((MappingObject *)self)->segment;
-    return Py_BuildValue("(KK)", (unsigned long long)s->dev, (unsigned long long)s->ino);
+    return Py_NewRef(((MappingObject *)self)->identity);
 }
 
 static PyObject *mapping_handle(PyObject *self, void *Py_UNUSED(c))

@@ -56,32 +56,32 @@ static PyObject *direct_get(PyObject *self, PyObject *const *args, Py_ssize_t na
     return rg_arity("get", nargs, kw, 0, 0) ? value_of(self) : NULL;
 }
 
-static bool swap(PyObject *self, PyObject *value, uint64_t *old)
+static PyObject *swap(PyObject *self, PyObject *value)
 {
     WordObject *w = (WordObject *)self;
     uint64_t v;
-    return rg_int_from(value, &v) && rg_shared_swap(array_of(w), w->at, v, old);
+    return rg_int_from(value, &v) ? rg_shared_swap(array_of(w), w->at, v) : NULL;
 }
 
 static PyObject *direct_swap(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
 {
-    uint64_t old;
-    return rg_arity("swap", nargs, kw, 1, 1) && swap(self, args[0], &old) ? rg_int_object(old) : NULL;
+    return rg_arity("swap", nargs, kw, 1, 1) ? swap(self, args[0]) : NULL;
 }
 
 static PyObject *direct_set(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
 {
-    uint64_t old;
-    if (!rg_arity("set", nargs, kw, 1, 1) || !swap(self, args[0], &old)) return NULL;
+    PyObject *old = rg_arity("set", nargs, kw, 1, 1) ? swap(self, args[0]) : NULL;
+    if (!old) return NULL;
+    Py_DECREF(old);
     Py_RETURN_NONE;
 }
 
 static PyObject *direct_add(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
 {
     WordObject *w = (WordObject *)self;
-    uint64_t by = 1, old;
+    uint64_t by = 1;
     if (!rg_arity("add", nargs, kw, 0, 1) || (nargs && !rg_int_from(args[0], &by))) return NULL;
-    return rg_shared_add(array_of(w), w->at, by, &old) ? rg_int_object(old) : NULL;
+    return rg_shared_add(array_of(w), w->at, by);
 }
 
 static PyObject *word_compare_and_set(PyObject *self, PyObject *const *args, Py_ssize_t nargs)

@@ -120,7 +120,7 @@ def explore(
     of its own, one thread at a time; threads hand over before each operation on a structure of `reagents` or
     `lockfree`, and in a reaction before each step that may read a new word and before the commit. These are
     linearizable units, so no interleaving that a program could tell apart is left out: what happens inside of
-    them is explored by itself, in C. (Not handed over: single operations on words of a Segment.) When all
+    them is explored by itself, in C. (Not handed over: batches on a Segment, and what other processes do.) When all
     threads have ended, `after()`, which may be None, runs in the calling thread.
 
     A failure is what a thunk or `after` raises; Deadlock when threads wait and nobody can wake them; StepLimit after
@@ -133,7 +133,8 @@ def explore(
         run (Burckhardt et al., ASPLOS 2010); "random", any thread at each turn. The latter two use `seed` and
         run `max_schedules` schedules, 1000 unless said.
     schedule:
-        Runs this one only, as printed by a failure, and goes on without preemption after its end.
+        Runs this one only, as printed by a failure, and goes on without preemption after its end. By hand, what a
+        thread does may be left out, and several turns counted: "0*3, 1, 0".
     max_schedules, timeout (seconds):
         The search ends there; then `complete` is False.
     patience:
@@ -219,10 +220,12 @@ def _written(turns: list[Turn]) -> str:
 
 
 def _parsed(schedule: str) -> list[Turn]:
-    turns = []
-    for turn in schedule.split():
-        thread, _, did = turn.partition(":")
-        if not thread.isdecimal():
-            raise ValueError(f"a schedule is a list of thread:operation, or of threads, not {turn!r}")
-        turns.append((int(thread), did))
+    """Turns, separated by spaces or commas: `thread`, `thread:what it did`, or `thread*turns`."""
+    turns: list[Turn] = []
+    for turn in schedule.replace(",", " ").split():
+        who, _, did = turn.partition(":")
+        thread, _, count = who.partition("*")
+        if not thread.isdecimal() or not (count or "1").isdecimal():
+            raise ValueError(f"a schedule is a list of thread, thread:operation or thread*turns, not {turn!r}")
+        turns += [(int(thread), did)] * int(count or "1")
     return turns

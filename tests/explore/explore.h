@@ -91,6 +91,7 @@ x_found x_explore(const x_scenario *, x_mode, const x_limits *);
 void x_schedule_print(void);
 bool x_schedule_parse(const char *);
 void x_script_keep(void); /* in a signal handler: what has run so far is the schedule */
+extern bool x_show_histories; /* print each one, when it is first seen */
 extern bool x_tracing; /* X_REPLAY prints each step */
 extern size_t x_step_bound;
 const x_history *x_last_history(void);

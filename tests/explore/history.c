@@ -69,18 +69,49 @@ bool x_linearizable(const x_history *h, const x_model *m)
     return search(h, m, state, taken);
 }
 
+/* Times of calls and returns that say the same as `seen`. The operations that had returned at one call are all among
+ * those that had at a later one, so calls in the order of how many these are is an order in time. */
+typedef struct times {
+    unsigned call[X_THREADS + 1][X_OPS], ret[X_THREADS + 1][X_OPS];
+} times;
+
+static unsigned seen_by(const x_op *op)
+{
+    unsigned n = 0;
+    for (unsigned u = 0; u <= X_THREADS; u++) n += op->seen[u];
+    return n;
+}
+
+static void times_of(const x_history *h, times *at)
+{
+    unsigned now = 1;
+    memset(at, 0, sizeof *at);
+    for (unsigned n = 0; n <= (X_THREADS + 1) * X_OPS; n++)
+        for (unsigned t = 0; t <= X_THREADS; t++)
+            for (unsigned i = 0; i < h->n[t]; i++) {
+                const x_op *op = &h->op[t][i];
+                if (seen_by(op) != n) continue;
+                for (unsigned u = 0; u <= X_THREADS; u++)
+                    for (unsigned k = 0; k < op->seen[u]; k++)
+                        if (!at->ret[u][k]) at->ret[u][k] = now++;
+                at->call[t][i] = now++;
+            }
+    for (unsigned t = 0; t <= X_THREADS; t++)
+        for (unsigned i = 0; i < h->n[t]; i++)
+            if (h->op[t][i].returned && !at->ret[t][i]) at->ret[t][i] = now++;
+}
+
 void x_history_print(const x_history *h, const x_model *m)
 {
-    puts("  history (after: how many operations of each thread had returned at the call)");
+    times at;
+    times_of(h, &at);
+    puts("  history");
     for (unsigned t = 0; t <= X_THREADS; t++)
         for (unsigned i = 0; i < h->n[t]; i++) {
-            const x_op *op = &h->op[t][i];
-            char what[96];
-            m->print(op, what, sizeof what);
-            printf("    %s%u  %-34s %s", t == X_THREADS ? "outside " : "thread ", t == X_THREADS ? i : t, what,
-                   op->returned ? "after" : "pending, after");
-            for (unsigned u = 0; u < X_THREADS; u++) printf(" %u", op->seen[u]);
-            putchar('\n');
+            char what[128], ret[16];
+            m->print(&h->op[t][i], what, sizeof what);
+            snprintf(ret, sizeof ret, "%u", at.ret[t][i]);
+            printf("    Operation(client=%u, %s, call=%u, ret=%s),\n", t, what, at.call[t][i], at.ret[t][i] ? ret : "None");
         }
 }
 

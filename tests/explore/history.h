@@ -28,6 +28,7 @@ typedef struct x_model {
     void (*init)(void *state);
     /* Whether the operation may give its result in this state; if so, makes the next one. */
     bool (*apply)(void *state, const x_op *op);
+    /* name, args and result, as the arguments of reagents.testing.Operation */
     void (*print)(const x_op *op, char *out, size_t room);
 } x_model;
 
@@ -46,6 +47,7 @@ void x_history_return(x_history *, x_op *, int64_t result);
 uint64_t x_history_hash(const x_history *);
 /* Wing and Gong (1993): some order of all operations that respects `seen` and the model. */
 bool x_linearizable(const x_history *, const x_model *);
+/* As reagents.testing takes it: each operation a line. */
 void x_history_print(const x_history *, const x_model *);
 
 /* A set of hashes. */

@@ -182,7 +182,7 @@ static unsigned cost_of(const x_scenario *sc) { return sc->large ? 2 : sc->bound
 
 static int usage(void)
 {
-    fputs("explore [--only PREFIX] [--list] [--seconds S] [--seed N] [--histories] [--first]\n"
+    fputs("explore [--only PREFIX] [--list] [--seconds S] [--seed N] [--histories] [--first] [--show]\n"
           "        [--mode dpor|brute|bound|pct|random|weak] [--executions N] [--preemptions N] [--depth N]\n"
           "        [--replay NAME SCHEDULE]\n",
           stderr);
@@ -214,6 +214,7 @@ int main(int argc, char **argv)
         if (!strcmp(a, "--list")) { list = true; continue; }
         if (!strcmp(a, "--histories")) { histories = true; continue; }
         if (!strcmp(a, "--first")) { first = true; continue; }
+        if (!strcmp(a, "--show")) { x_show_histories = true; continue; }
         if (!v) return usage();
         i++;
         if (!strcmp(a, "--only")) only = v;

@@ -48,14 +48,15 @@ static bool apply_lists(void *state, const x_op *op)
 
 static void print_lists(const x_op *op, char *out, size_t room)
 {
-    static const char *const names[] = { "put", "get", "push", "pop", "push to 2", "pop from 2", "move from 1 to 2" };
-    const char *name = op->code == S_SIZE ? "size" : names[op->code];
+    static const char *const names[] = { [S_PUT] = "put",     [S_GET] = "get",     [S_PUSH] = "push", [S_POP] = "pop",
+                                         [S_PUSH2] = "push2", [S_POP2] = "pop2", [S_MOVE] = "move", [S_SIZE] = "size" };
+    const char *name = names[op->code];
     if (op->code == S_PUT || op->code == S_PUSH || op->code == S_PUSH2)
-        snprintf(out, room, "%s %lld", name, (long long)op->a);
+        snprintf(out, room, "name='%s', args=(%lld,), result=None", name, (long long)op->a);
     else if (op->result == S_NONE)
-        snprintf(out, room, "%s: nothing", name);
+        snprintf(out, room, "name='%s', args=(), result=None", name);
     else
-        snprintf(out, room, "%s: %lld", name, (long long)op->result);
+        snprintf(out, room, "name='%s', args=(), result=%lld", name, (long long)op->result);
 }
 
 const x_model s_queue_model = { 2 * sizeof(list), init_empty, apply_lists, print_lists };
@@ -83,15 +84,14 @@ static void print_words(const x_op *op, char *out, size_t room)
 {
     const s_words_op *o = words_op(op);
     if (o->code == S_READ) {
-        snprintf(out, room, "read %c: %lld", 'A' + o->e[0].word, (long long)op->result);
+        snprintf(out, room, "name='read', args=(%u,), result=%lld", o->e[0].word, (long long)op->result);
         return;
     }
-    size_t used = 0;
-    out[0] = 0;
+    size_t used = (size_t)snprintf(out, room, "name='kcas', args=(");
     for (unsigned i = 0; i < o->n && used < room; i++)
-        used += (size_t)snprintf(out + used, room - used, "%c: %llu -> %llu, ", 'A' + o->e[i].word, (unsigned long long)o->e[i].old,
+        used += (size_t)snprintf(out + used, room - used, "(%u, %llu, %llu), ", o->e[i].word, (unsigned long long)o->e[i].old,
                                  (unsigned long long)o->e[i].new_);
-    if (used < room) snprintf(out + used, room - used, "%s", op->result == RG_SUCCEEDED ? "succeeds" : "fails");
+    if (used < room) snprintf(out + used, room - used, "), result=%s", op->result == RG_SUCCEEDED ? "True" : "False");
 }
 
 const x_model s_words_model = { S_WORDS * 8, init_words, apply_words, print_words };

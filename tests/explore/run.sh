@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Explores the schedules of csrc/core, compiled as it is with the accesses of checked.h.
 #
-#   tests/explore/run.sh [--only PREFIX] [--seconds S] [--seed N] [--list] [--first]
+#   tests/explore/run.sh [--only PREFIX] [--seconds S] [--seed N] [--list] [--first] [--show]
 #   tests/explore/run.sh --histories [--only PREFIX]      DPOR against brute force: the same histories?
 #   tests/explore/run.sh --replay NAME SCHEDULE           one schedule, as a failure prints it, step by step
+#   tests/explore/run.sh --build FILE                     only the program; it has the options above
 #   tests/explore/run.sh --mode dpor|brute|bound|pct|random|weak [--executions N] [--preemptions N] [--depth N] ...
 #
 # Without --mode and --histories: each scenario as far as it goes (complete by DPOR; where that is too
 # large, complete to a number of preemptions, then DPOR and PCT for S seconds of
 # processor time each, by default 1), then each under weak memory for an eighth of a second (weak.h), then
-# the comparison with brute force. --first: stops at the first failure. RG_CORE: another core than csrc/core (mutants).
+# the comparison with brute force. --show: prints each history. --first: stops at the first failure. RG_CORE: another core than csrc/core (mutants).
 # Exits with 1 if anything fails.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -30,6 +31,7 @@ build() {
 }
 shopt -s extglob
 build || { echo "explore: does not build"; exit 2; }
+[ "${1-}" = --build ] && { mv "$work/explore" "$2"; exit; }
 case " $* " in
     *" --mode "* | *" --histories "* | *" --replay "* | *" --list "*) "$work/explore" "$@" ;;
     *)

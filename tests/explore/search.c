@@ -217,33 +217,40 @@ static int choose_replay(void)
     return (int)p;
 }
 
+/* A thread ("f": its flush), how many turns; or how many messages before the last one its step reads. */
+static bool parse_item(const char **at)
+{
+    const char *s = *at;
+    bool flush = *s == 'f', older = *s == 'r';
+    if (flush || older) s++;
+    unsigned long n = 1, p = strtoul(s, (char **)at, 10);
+    if (*at == s || p >= (older ? X_OLDER : X_THREADS)) return false;
+    p |= older ? X_OLDER : 0;
+    p += flush ? X_THREADS : 0;
+    if (**at == '*' || **at == '~') {
+        if (**at == '~') p |= X_PRIVATE;
+        n = strtoul(*at + 1, (char **)at, 10);
+    }
+    while (n--) {
+        if (script_length == X_MAX_STEPS) return false;
+        script[script_length++] = (uint8_t)p;
+    }
+    return true;
+}
+
+/* Items separated by commas or spaces; after a colon what the thread did, which is not looked at. */
 bool x_schedule_parse(const char *s)
 {
     script_length = 0;
     script_weak = *s == 'w';
     script_pauses = *s == 'w' || *s == 'p';
-    if (script_pauses && *++s == ',') s++;
+    if (script_pauses) s++;
+    s += strspn(s, ", ");
     while (*s) {
-        if (*s == 'r') {
-            script[script_length++] = (uint8_t)(X_OLDER | (strtoul(s + 1, (char **)&s, 10) & (X_OLDER - 1)));
-            if (*s == ',') s++;
-            continue;
-        }
-        bool flush = *s == 'f';
-        if (flush) s++;
-        if (*s < '0' || *s >= (char)('0' + X_THREADS)) return false;
-        uint8_t p = (uint8_t)(*s++ - '0' + (flush ? X_THREADS : 0));
-        unsigned long n = 1;
-        if (*s == '*' || *s == '~') {
-            if (*s == '~') p |= X_PRIVATE;
-            n = strtoul(s + 1, (char **)&s, 10);
-        }
-        while (n--) {
-            if (script_length >= X_MAX_STEPS - 1) return false;
-            script[script_length++] = p;
-        }
-        if (*s == ',') s++;
-        else if (*s) return false;
+        if (!parse_item(&s)) return false;
+        if (*s == ':') s += strcspn(s, ", ");
+        if (*s && !strspn(s, ", ")) return false;
+        s += strspn(s, ", ");
     }
     return true;
 }
@@ -258,6 +265,8 @@ static double seconds_now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+bool x_show_histories;
+
 /* What every complete execution must satisfy; a history is judged when it is first seen. */
 static bool judge(x_found *f)
 {
@@ -269,6 +278,7 @@ static bool judge(x_found *f)
     }
     if (out == X_DONE) {
         if (!x_set_add(&f->histories, x_history_hash(&x_hist))) return true;
+        if (x_show_histories && x_now->model) x_history_print(&x_hist, x_now->model);
         if (!x_now->model || x_linearizable(&x_hist, x_now->model)) return true;
         snprintf(x_error, sizeof x_error, "the history is not linearizable");
     }

@@ -131,6 +131,9 @@ core_mutant put-by-store queue.h 's/!rg_cas_once\(&s->desc, &t->next, 0, rg_node
 core_mutant get-leaves-tail queue.h '/if \(tail == h\) rg_cas/d' plain test_structures.tail_is_helped 'tail falls behind head'
 core_mutant value-of-dummy queue.h 's/\*value = rg_node_of\(next\)->value;/*value = rg_node_of(h)->value;/' plain test_structures.queue_is_fifo 'the payload of the node before'
 
+core_mutant value-after-node queue.h '/^static inline rg_tried rg_queue_try_get/,/^}/{/^    \*value = /d;s/^    return (__builtin_expect\(rg_cas_once.*, 1\)) \? RG_TRIED_DONE : RG_TRIED_LOST;/    if (!\1) return RG_TRIED_LOST;\n    rg_unpin(s);\n    rg_pin(s);\n    *value = rg_node_of(next)->value;\n    return RG_TRIED_DONE;/}' \
+    explore queue.gf-g 'the value is read when the node may have gone'
+
 # ---- waiters
 core_mutant not-counted-in wait.c '/^void rg_wait_register/,/^}/s/rg_fetch_add\(&s->domain->waiting, 1\);//' plain test_wait.ball_of_two 'writers do not look'
 core_mutant counted-for-ever wait.c '/rg_fetch_add\(&s->domain->waiting, \(uint64_t\)-1\);/d' plain test_wait.each_is_woken_once 'writers look for ever'

@@ -58,8 +58,11 @@ engine_mutant registers-late park.c '/^rx_outcome rx_park/,/^}/{s/^    rg_wait_r
     free $T/test_blocking.py 'the waiter is registered after the validation'
 engine_mutant parks-for-ever park.c 's/blocks for ever: it has read/blocks for ever: it has read/;s/if \(!r->log\.n\) \{/if (0) {/' any "$T/test_blocking.py $T/test_errors.py" \
     'a reaction that nothing can wake waits'
-engine_mutant interrupt-ignored park.c 's/if \(Py_MakePendingCalls\(\) < 0 \|\| PyErr_CheckSignals\(\) < 0\) o = RX_ERROR;/;/' any "$T/test_interrupt.py $T/test_signals.py" \
+engine_mutant interrupt-ignored park.c 's/if \(Py_MakePendingCalls\(\) < 0 \|\| PyErr_CheckSignals\(\) < 0\) \{/if (0) {/' any "$T/test_interrupt.py $T/test_signals.py" \
     'a blocked reaction cannot be interrupted'
+
+engine_mutant waiter-left-behind park.c 's/^    rg_wait_leave\(r->slot, w\);/    if (o != RX_ERROR) rg_wait_leave(r->slot, w);/' any "$T/test_interrupt.py $T/test_signals.py $T/test_refleaks.py" \
+    'a wait that ends with an exception stays registered'
 
 # ---- references without the GIL
 engine_mutant dropped-at-once life.c '/^void rg_decref_late/,/^}/s/^    if \(o == Py_None\) return;/    Py_DECREF(o);\n    return;/' free $T/test_payloads.py \
