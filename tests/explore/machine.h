@@ -46,6 +46,7 @@ typedef enum x_outcome { X_RUNNING, X_DONE, X_REDUNDANT, X_FAILED } x_outcome;
  * memory, how many messages before the last one it read (weak.h), if any. */
 #define X_PRIVATE 0x80
 #define X_OLDER 0x40
+#define X_EARLY X_OLDER /* or that its write is early in S */
 extern uint8_t x_log[X_MAX_STEPS + 1];
 extern size_t x_logged;
 

@@ -185,17 +185,35 @@ void x_script_keep(void)
     script_pauses = x_pauses();
 }
 
+static void log_choice(unsigned n)
+{
+    if (x_logged < X_MAX_STEPS) x_log[x_logged++] = (uint8_t)(X_OLDER | n);
+}
+
+/* Whether the script says how the last step was done: as the next item, which is X_OLDER and a number. */
+static bool has_choice(void) { return script_at < script_length && (script[script_at] & (X_PRIVATE | X_OLDER)) == X_OLDER; }
+
+bool x_choose_early(void)
+{
+    bool early = x_replaying ? has_choice() && script[script_at] == X_EARLY : random_next() % late == 0;
+    if (!early) return false;
+    script_at += x_replaying;
+    log_choice(X_EARLY);
+    if (x_tracing) puts("                 early in S");
+    return true;
+}
+
 unsigned x_choose_older(unsigned most)
 {
     unsigned n = 0;
     if (x_replaying) {
-        if (script_at < script_length && (script[script_at] & (X_PRIVATE | X_OLDER)) == X_OLDER) n = script[script_at++] & (X_OLDER - 1u);
+        if (has_choice() && script[script_at] != X_EARLY) n = script[script_at++] & (X_OLDER - 1u);
         if (n > most) x_fail("the schedule does not fit the program at step %zu", script_at - 1);
     } else if (random_next() % late == 0) {
         n = (unsigned)(random_next() % most) + 1;
         if (n >= X_OLDER) n = X_OLDER - 1;
     }
-    if (n && x_logged < X_MAX_STEPS) x_log[x_logged++] = (uint8_t)(X_OLDER | n);
+    if (n) log_choice(n);
     if (n && x_tracing) printf("                 reads %u before the last\n", n);
     return n;
 }
@@ -217,10 +235,16 @@ static int choose_replay(void)
     return (int)p;
 }
 
-/* A thread ("f": its flush), how many turns; or how many messages before the last one its step reads. */
+/* A thread ("f": its flush), how many turns; or, of the last step under weak memory, "e": early in S; "r" and
+ * how many messages before the last one it has read. */
 static bool parse_item(const char **at)
 {
     const char *s = *at;
+    if (*s == 'e' && script_length < X_MAX_STEPS) {
+        script[script_length++] = X_EARLY;
+        *at = s + 1;
+        return true;
+    }
     bool flush = *s == 'f', older = *s == 'r';
     if (flush || older) s++;
     unsigned long n = 1, p = strtoul(s, (char **)at, 10);
@@ -351,7 +375,7 @@ x_found x_explore(const x_scenario *sc, x_mode m, const x_limits *l)
 static void print_run(uint8_t p, size_t n)
 {
     if ((p & (X_PRIVATE | X_OLDER)) == X_OLDER) {
-        printf("r%u", p & (X_OLDER - 1u));
+        p == X_EARLY ? putchar('e') : printf("r%u", p & (X_OLDER - 1u));
         return;
     }
     unsigned id = p & (X_PRIVATE - 1u);

@@ -1,10 +1,11 @@
 /* weak.c - see weak.h. */
 #include "weak.h"
 
-/* Of a view: the threads' clocks, a place in S, then times of locations. */
+/* Of a view: the threads' clocks, the last place in S, and that of a fence, then times of locations. */
 #define IN_S X_THREADS
-#define FIRST (X_THREADS + 1u)
-#define LOCATIONS 499u
+#define FENCE_IN_S (X_THREADS + 1u)
+#define FIRST (X_THREADS + 2u)
+#define LOCATIONS 498u
 #define ENTRIES (FIRST + LOCATIONS)
 #define MESSAGES 8192u
 #define BLOCKS 1024u
@@ -22,10 +23,11 @@ typedef union view {
     time_type at[ENTRIES];
 } view;
 
-/* A word that was written since the execution began. */
+/* A word that was accessed since the execution began. */
 typedef struct location {
     unsigned word;
     uint16_t last;                /* message */
+    time_type in_s;               /* the last place in S of a write, or of who has read: writes come later */
     uint16_t released[X_THREADS]; /* the last message that the thread released; 0: none */
     uint8_t late[X_THREADS];
 } location;
@@ -89,8 +91,6 @@ static void raise_to(time_type *t, time_type at_least)
 
 static unsigned entry_of(const location *l) { return FIRST + (unsigned)(l - locations); }
 
-static location *find(unsigned w) { return location_of[w] ? &locations[location_of[w] - 1] : NULL; }
-
 static message *new_message(uint64_t value)
 {
     if (++n_messages == MESSAGES) x_fail("more than %u writes", MESSAGES);
@@ -102,10 +102,9 @@ static message *new_message(uint64_t value)
 /* The word's, with its contents so far as the first message. */
 static location *find_or_make(unsigned w)
 {
-    location *l = find(w);
-    if (l) return l;
-    if (n_locations == LOCATIONS) x_fail("more than %u words are written", LOCATIONS);
-    l = &locations[n_locations];
+    if (location_of[w]) return &locations[location_of[w] - 1];
+    if (n_locations == LOCATIONS) x_fail("more than %u words are accessed", LOCATIONS);
+    location *l = &locations[n_locations];
     location_of[w] = (uint16_t)++n_locations;
     *l = (location){ .word = w };
     loaded[l - locations] = 0;
@@ -219,33 +218,40 @@ static void check_written(unsigned w, uint64_t v)
     x_fail("load of %s from before it was written", name);
 }
 
-/* From the last place in S on nothing older than m may be read. */
-static void place_in_s(unsigned entry, message *m)
+/* From that place in S on nothing older than m may be read. */
+static void place_in_s(unsigned entry, message *m, time_type place)
 {
     raise_to(&global.at[entry], m->time);
-    for (; !m->in_s && m->time; m = &messages[m->before]) m->in_s = last_in_s;
+    for (; !m->in_s && m->time; m = &messages[m->before]) m->in_s = place;
+}
+
+/* A place in S for a write to the word: a new one, or the first that is free. */
+static time_type choose_place(unsigned t, const location *l)
+{
+    time_type first = current[t].at[IN_S];
+    raise_to(&first, l->in_s);
+    return first && x_choose_early() ? first : ++last_in_s;
 }
 
 /* The thread takes the message. */
-static void take(unsigned t, unsigned entry, const message *m, int order)
+static void take(unsigned t, location *l, const message *m, int order)
 {
+    unsigned entry = entry_of(l);
     raise_to(&current[t].at[entry], m->time);
     if (order == X_SEQ_CST) raise_to(&loaded[entry - FIRST], m->time);
     join(acquires(order) ? &current[t] : &acquired[t], &views[m - messages], m->lanes);
+    raise_to(&l->in_s, current[t].at[IN_S]);
 }
 
 /* The last message, or one before it that the thread may still read. */
 static const message *choose(unsigned t, location *l, int order)
 {
     unsigned entry = entry_of(l);
-    const message *m = &messages[l->last];
-    time_type first = current[t].at[entry];
-    if (order == X_SEQ_CST) {
-        raise_to(&first, loaded[l - locations]);
-        const message *f = m;
-        while (f->time > first && (!f->in_s || f->in_s > current[t].at[IN_S])) f = &messages[f->before];
-        first = f->time;
-    }
+    const message *m = &messages[l->last], *f = m;
+    time_type first = current[t].at[entry], in_s = current[t].at[order == X_SEQ_CST ? IN_S : FENCE_IN_S];
+    if (order == X_SEQ_CST) raise_to(&first, loaded[l - locations]);
+    while (f->time > first && (!f->in_s || f->in_s > in_s)) f = &messages[f->before];
+    first = f->time;
     if (m->time == first || l->late[t] == LATE_READS) return m;
     unsigned older = x_choose_older((unsigned)(m->time - first));
     l->late[t] = (uint8_t)(l->late[t] + (older != 0));
@@ -263,9 +269,10 @@ static void append(unsigned t, location *l, uint64_t value, int order, const mes
     m->lanes = (uint16_t)used_lanes();
     l->last = (uint16_t)n_messages;
     current[t].at[entry] = m->time;
+    raise_to(&l->in_s, current[t].at[IN_S]);
     if (order == X_SEQ_CST) {
-        current[t].at[IN_S] = ++last_in_s;
-        place_in_s(entry, m);
+        l->in_s = current[t].at[IN_S] = choose_place(t, l);
+        place_in_s(entry, m, l->in_s);
     }
     view *v = &views[n_messages];
     memcpy(v, releases(order) ? &current[t] : &fenced[t], m->lanes * sizeof(lane));
@@ -280,22 +287,18 @@ static void append(unsigned t, location *l, uint64_t value, int order, const mes
 uint64_t x_weak_load(unsigned t, unsigned w, int order)
 {
     access_to(t, w);
-    location *l = find(w);
-    uint64_t v = x_memory(w);
-    if (l) {
-        const message *m = choose(t, l, order);
-        take(t, entry_of(l), m, order);
-        v = m->value;
-    }
-    check_written(w, v);
-    return v;
+    location *l = find_or_make(w);
+    const message *m = choose(t, l, order);
+    take(t, l, m, order);
+    check_written(w, m->value);
+    return m->value;
 }
 
 void x_weak_woken(unsigned t, unsigned w)
 {
     access_to(t, w);
-    location *l = find(w);
-    if (l) take(t, entry_of(l), &messages[l->last], X_SEQ_CST);
+    location *l = find_or_make(w);
+    take(t, l, &messages[l->last], X_SEQ_CST);
 }
 
 void x_weak_store(unsigned t, unsigned w, uint64_t v, int order)
@@ -311,7 +314,7 @@ bool x_weak_cas(unsigned t, unsigned w, uint64_t old, uint64_t new_, int order)
     const message *last = &messages[l->last], *m = choose(t, l, order);
     /* What it reads is not `old`, or is the last one. */
     if (m->value == old) m = last;
-    take(t, entry_of(l), m, order);
+    take(t, l, m, order);
     check_written(w, m->value);
     if (m->value != old) return false;
     append(t, l, new_, order, last);
@@ -323,7 +326,7 @@ void x_weak_add(unsigned t, unsigned w, uint64_t n, int order)
     access_to(t, w);
     location *l = find_or_make(w);
     const message *last = &messages[l->last];
-    take(t, entry_of(l), last, order);
+    take(t, l, last, order);
     check_written(w, last->value);
     append(t, l, last->value + n, order, last);
 }
@@ -333,14 +336,14 @@ void x_weak_fence(unsigned t)
     unsigned lanes = used_lanes();
     join(&current[t], &acquired[t], lanes);
     join(&current[t], &global, lanes);
-    current[t].at[IN_S] = ++last_in_s;
+    current[t].at[IN_S] = current[t].at[FENCE_IN_S] = ++last_in_s;
     for (unsigned i = 0; i < n_locations; i++) {
         unsigned entry = FIRST + i;
         raise_to(&current[t].at[entry], loaded[i]);
         if (current[t].at[entry] <= global.at[entry]) continue;
         message *m = &messages[locations[i].last];
         while (m->time > current[t].at[entry]) m = &messages[m->before];
-        place_in_s(entry, m);
+        place_in_s(entry, m, last_in_s);
     }
     memcpy(&fenced[t], &current[t], lanes * sizeof(lane));
 }

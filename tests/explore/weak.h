@@ -13,12 +13,14 @@
  *             C++20 has it no more) (relaxed).
  *   RMW       reads the last message and goes on with its view: a release sequence.
  *   CAS       one that fails is a load, so it may have read an older value than the last.
- *   seq_cst   is acquire and release, and has a place in the order S. Writes and fences take the next
- *             one when they are executed; loads, and CAS that fail, one that is free between the last
- *             in S that happens before them (views carry that too) and now: they may read what was there
- *             before a write, or before what a fence knew, unless that has an earlier place. But
- *             nothing older than any other seq_cst load has read. A fence learns all that has a place,
- *             and gives a place to all that the thread knows.
+ *   seq_cst   is acquire and release, and has a place in the order S, a number; those with the same one are
+ *             in the order of execution. Fences are executed in the order S. A load, or a CAS that fails,
+ *             comes right after the last in S that happens before it (views carry that too), so it may
+ *             read what was there before a write, or before what a fence knew, if that has a later place;
+ *             but nothing older than any other seq_cst load has read. A write comes last, or, at random,
+ *             as early as what happens before it and who has read or written the word so far allow. A
+ *             fence learns all that has a place, and gives a place to all that the thread knows; loads
+ *             that it happens before read nothing older than what has a place before it.
  *
  *   membarrier is a fence of all threads at one instant.
  *
@@ -27,9 +29,9 @@
  * happens-before go forward in the order of execution, and in S; what may go back is the relation from
  * a load to a later write than the one it reads, and the rules for seq_cst are those that keep it
  * forward in S, be it between accesses or by way of fences. It is stronger than C11: nothing is read
- * before it is written (no load buffering), no store takes a place before one that was executed earlier
- * (nothing of the kind of 2+2W), nor in S; and what a fence learnt is passed on by later releases. What
- * those would show is not found.
+ * before it is written (no load buffering), no store takes a place before one of the same word that was
+ * executed earlier (nothing of the kind of 2+2W), and what a fence learnt is passed on by later releases.
+ * What those would show is not found.
  *
  * Histories of operations are compared with real time, as under the other modes: an operation that is
  * called after another has returned has its seq_cst loads later in S than all that has a place by then.
@@ -68,5 +70,7 @@ void x_weak_add(unsigned thread, unsigned word, uint64_t n, int order);
 
 /* search.c: how many messages before the last one a load takes, of at most so many. */
 unsigned x_choose_older(unsigned most);
+/* Whether a seq_cst write takes an early place in S. */
+bool x_choose_early(void);
 
 #endif
