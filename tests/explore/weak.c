@@ -52,7 +52,7 @@ bool x_weak;
 static view current[X_THREADS], acquired[X_THREADS], fenced[X_THREADS];
 static view global; /* of locations: what has a place in S */
 static time_type last_in_s;
-static time_type loaded[LOCATIONS]; /* by seq_cst loads: nobody reads older, wherever in S */
+static time_type loaded[LOCATIONS]; /* by seq_cst loads: no other reads older, wherever in S */
 static location locations[LOCATIONS];
 static unsigned n_locations;
 static uint16_t location_of[X_WORDS]; /* and 1 */
@@ -238,8 +238,9 @@ static void take(unsigned t, location *l, const message *m, int order)
 {
     unsigned entry = entry_of(l);
     raise_to(&current[t].at[entry], m->time);
-    if (order == X_SEQ_CST) raise_to(&loaded[entry - FIRST], m->time);
     join(acquires(order) ? &current[t] : &acquired[t], &views[m - messages], m->lanes);
+    bool placed = m->in_s && m->in_s <= current[t].at[IN_S]; /* who reads older is earlier in S anyway */
+    if (order == X_SEQ_CST && !placed) raise_to(&loaded[entry - FIRST], m->time);
     raise_to(&l->in_s, current[t].at[IN_S]);
 }
 

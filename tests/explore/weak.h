@@ -17,7 +17,7 @@
  *             in the order of execution. Fences are executed in the order S. A load, or a CAS that fails,
  *             comes right after the last in S that happens before it (views carry that too), so it may
  *             read what was there before a write, or before what a fence knew, if that has a later place;
- *             but nothing older than any other seq_cst load has read. A write comes last, or, at random,
+ *             but nothing older than another seq_cst load has read, unless S says so too. A write comes last, or, at random,
  *             as early as what happens before it and who has read or written the word so far allow. A
  *             fence learns all that has a place, and gives a place to all that the thread knows; loads
  *             that it happens before read nothing older than what has a place before it.
