@@ -9,12 +9,13 @@
 # - resolve_rdcss without the check of rseq: likewise.
 # - rg_wait_register counting itself after linking: the validation that follows sees the change.
 # - rg_wake_slow without the check of the mark: a waiter that leaves has changed its state first.
-# Orders of memory, each weakened to relaxed where the C says acquire or release:
+# Orders of memory, each weakened to relaxed where the C says acquire or release (the others: order-* below):
 # - fields of descriptors (kcas.c: status, counts, rseq, raddr, rold, rkref, the entries, chunks), one by one and
 #   all at once. A reference comes from a word, by seq_cst CAS from behind the owner's stores, so whoever has one sees
-#   its operation's fields or later ones. Those of a later operation mislead nobody: the first one was decided by a
-#   seq_cst CAS before, which all its seq_cst loads of status see, and its references are on no word, so every CAS
-#   misses or is undone.
+#   its operation's fields or later ones. Those of a later one are why the order is there: who reads one must see that
+#   his operation was decided. Without it a helper could, in C11 but on no machine that keeps what depends on an
+#   address behind its load, take its status for undecided still and install on a word of the later operation. It
+#   takes four rare choices in a window of a few steps.
 # - counts and raddr set back to 0: also read by rg_desc_abandon, in the child of a fork or by who has learnt of a
 #   death, and no scenario forks.
 # - rg_desc_at: who names a slot has its number from `high`, from a reference or from a claim of its own, all of them

@@ -65,7 +65,7 @@ try_core() { # try_core CORE MODE TEST: what the tests print
     if [ "$2" = explore ]; then
         RG_CORE=$1 timeout 100 "$root/tests/explore/run.sh" --first --only "$3" 2>&1
     elif [ "$2" = weak ]; then
-        RG_CORE=$1 timeout 100 "$root/tests/explore/run.sh" --first --mode weak --only "$3" 2>&1
+        RG_CORE=$1 timeout 100 "$root/tests/explore/run.sh" --first --mode weak --seconds 5 --only "$3" 2>&1
     else
         RG_CORE=$1 "$root/tests/core/run.sh" --mode "$2" --only "$3" 2>&1
     fi
