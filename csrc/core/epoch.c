@@ -32,7 +32,16 @@ static void heavy_fence(void)
 }
 #else
 static bool membarrier_register(void) { return false; }
-static void heavy_fence(void) { rg_fence(); }
+static void heavy_fence(void)
+{
+#ifdef rg_checked_membarrier /* a schedule explorer's */
+    if (rg_asymmetric) {
+        rg_checked_membarrier();
+        return;
+    }
+#endif
+    rg_fence();
+}
 #endif
 
 /* ---- orphans: rings of threads that have ended -------------------------------------------- */

@@ -48,7 +48,8 @@ static rg_desc_entry *entry_at(const rg_space *sp, rg_desc *d, size_t i)
     if (i < RG_INLINE_ENTRIES) return &d->entries[i];
     unsigned j = 0;
     while ((RG_INLINE_ENTRIES << (j + 1)) <= i) j++;
-    /* acquire: the chunk was allocated before its offset was released */
+    /* acquire: the chunk was allocated before its offset was released. (So it was before the reference
+     * or the count was published by which a helper came here.) */
     rg_desc_entry *chunk = (rg_desc_entry *)((uintptr_t)sp->base + rg_load_acq(&d->chunks[j]));
     return chunk + (i - (RG_INLINE_ENTRIES << j));
 }
@@ -290,7 +291,7 @@ static unsigned attempt(const rg_space *sp, unsigned me, const rg_cas_entry *e, 
     install_and_decide(sp, me, d, d, kref, e, installed, n);
     release_owned(sp, d, kref, e, installed);
     rdcss_over(d);
-    rg_store_rel(&d->counts, 0);
+    rg_store_rel(&d->counts, 0); /* release: a fork that finds 0 finds no reference on a word */
     return (unsigned)(rg_load_rlx(&d->status) & 3); /* relaxed: decided, only we may change it again */
 }
 

@@ -65,13 +65,16 @@ typedef struct rg_cas_entry {
 
 static inline rg_desc *rg_desc_at(const rg_space *sp, unsigned slot)
 {
-    /* acquire: pairs with the release that published the block, whose zeroes must be seen */
+    /* acquire: pairs with the release that published the block, whose zeroes must be seen. (Who names
+     * a slot has its number from `high`, from a reference or from its own claim, all seq_cst and after
+     * that; so no test sees this order missing.) */
     char *block = (char *)(uintptr_t)rg_load_acq(&sp->blocks[slot >> RG_BLOCK_SHIFT]);
     return (rg_desc *)(block + (slot & (RG_BLOCK_SLOTS - 1)) * sp->stride);
 }
 
 /* release before the CAS is enough for "odd": who sees the CAS sees it. release after it orders
- * "even" behind the CAS. Only the owner stores, so its own loads may be relaxed. */
+ * "even" behind the CAS. Only the owner stores, so its own loads may be relaxed. (Either would do alone,
+ * for the CAS releases "odd" too, and "even" continues the release sequence of "odd"; neither would not.) */
 static inline void rg_clock_begin(rg_desc *me) { rg_store_rel(&me->clock, rg_load_rlx(&me->clock) + 1); }
 static inline void rg_clock_end(rg_desc *me) { rg_store_rel(&me->clock, rg_load_rlx(&me->clock) + 1); }
 

@@ -10,6 +10,8 @@
  * 0). Fences, sequentially consistent stores, read-modify-writes, frees and waits happen only when the
  * own buffer is empty.
  *
+ * Weak memory is a mode of its own: weak.h.
+ *
  * Memory is checked at each access: it must be inside a live block.
  */
 #ifndef X_EXPLORE_H
@@ -25,6 +27,7 @@ typedef enum x_mode {
     X_BOUND,  /* every interleaving with at most so many preemptions (CHESS: Musuvathi and Qadeer, PLDI 2007) */
     X_PCT,    /* random priorities, changed at a few random points (Burckhardt and others, ASPLOS 2010) */
     X_RANDOM, /* uniform */
+    X_WEAK,   /* weak memory (weak.h): each load reads at random; schedules by X_RANDOM and X_PCT in turn */
     X_REPLAY
 } x_mode;
 
@@ -34,6 +37,7 @@ typedef struct x_scenario {
     bool tso;
     bool must_fail;    /* a control of the explorer itself: an error has to be found */
     bool brute;        /* small enough for every interleaving to be tried, and compared with DPOR */
+    bool weak, strong; /* of weak memory alone; not of weak memory */
     bool large;        /* complete, but takes DPOR seconds: not explored twice */
     unsigned bound;    /* 0: DPOR runs to the end; else it does not, and so many preemptions are exhausted */
     const x_model *model;
@@ -82,7 +86,8 @@ _Noreturn void x_fail(const char *format, ...) __attribute__((format(printf, 1, 
 /* ---- for the runner ------------------------------------------------------------------------- */
 
 x_found x_explore(const x_scenario *, x_mode, const x_limits *);
-/* The schedule of the execution that failed (or was last), as --replay reads it: "0*3,1,f0*2". */
+/* The schedule of the execution that failed (or was last), as --replay reads it: "0*3,1,f0*2"; of weak memory
+ * "w,0*3,1,r2": the last step reads the second message before the last; of other random ones "p,0*3". */
 void x_schedule_print(void);
 bool x_schedule_parse(const char *);
 void x_script_keep(void); /* in a signal handler: what has run so far is the schedule */

@@ -2,7 +2,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include "machine.h"
+#include "weak.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -117,6 +117,10 @@ bool x_drains(x_kind k)
     return k == X_K_STORE || k == X_K_CAS || k == X_K_ADD || k == X_K_FENCE || k == X_K_FREE || k == X_K_AWAIT;
 }
 
+/* Whether the caller runs under weak memory; set-up and the final check do not. */
+static bool weakly(void) { return x_weak && running >= 0; }
+int x_weak_thread(void) { return weakly() ? running : -1; }
+
 static bool ready(const x_thread *t)
 {
     if (t->finished) return false;
@@ -208,11 +212,12 @@ static void turn(x_step s, bool write)
         note_private(s);
 }
 
-uint64_t x_load(const rg_word *p)
+uint64_t x_load(const rg_word *p, int order)
 {
     unsigned w = index_of(p, "load");
     turn((x_step){ X_K_LOAD, w, 0, 0, 0 }, false);
     check(w, "load");
+    if (weakly()) return x_weak_load((unsigned)running, w, order);
     return get(w);
 }
 
@@ -227,7 +232,7 @@ void x_store(rg_word *p, uint64_t v, int order)
 {
     unsigned w = index_of(p, "store");
     x_step s = { X_K_STORE, w, 0, 0, v };
-    if (running >= 0 && x_now->tso && order != X_SEQ_CST) {
+    if (running >= 0 && x_now->tso && !x_weak && order != X_SEQ_CST) {
         /* No step: that the store is buffered, nobody sees. Its flush is one. */
         bool shared = touch(w, true);
         if (x_replaying) shared = !x_replay_private((unsigned)running);
@@ -241,33 +246,37 @@ void x_store(rg_word *p, uint64_t v, int order)
         turn(s, true);
     }
     check(w, "store");
+    if (weakly()) x_weak_store((unsigned)running, w, v, order);
     put(w, v);
 }
 
-bool x_cas(rg_word *p, uint64_t old, uint64_t new_)
+bool x_cas(rg_word *p, uint64_t old, uint64_t new_, int order)
 {
     unsigned w = index_of(p, "CAS");
     turn((x_step){ X_K_CAS, w, 0, old, new_ }, true);
     check(w, "CAS");
-    if (x_memory(w) != old) return false;
+    if (weakly() ? !x_weak_cas((unsigned)running, w, old, new_, order) : x_memory(w) != old) return false;
     put(w, new_);
     return true;
 }
 
-uint64_t x_add(rg_word *p, uint64_t n)
+uint64_t x_add(rg_word *p, uint64_t n, int order)
 {
     unsigned w = index_of(p, "fetch-and-add");
     turn((x_step){ X_K_ADD, w, 0, 0, n }, true);
     check(w, "fetch-and-add");
+    if (weakly()) x_weak_add((unsigned)running, w, n, order);
     uint64_t old = x_memory(w);
     put(w, old + n);
     return old;
 }
 
-/* Without a buffer, or with an empty one, a fence changes nothing and is no step. */
+/* With memory in order, without a buffer or with an empty one, a fence changes nothing and is no step. */
 void x_fence(void)
 {
-    if (running >= 0 && x_threads[running].buffered) announce((x_step){ X_K_FENCE, X_NO_WORD, 0, 0, 0 });
+    if (running < 0 || !(x_weak || x_threads[running].buffered)) return;
+    announce((x_step){ X_K_FENCE, X_NO_WORD, 0, 0, 0 });
+    if (x_weak) x_weak_fence((unsigned)running);
 }
 
 /* The searches that try every schedule need no hint that another thread should run, and must not take
@@ -284,6 +293,7 @@ static void *allocate(size_t n, size_t align, bool zero, bool sparse)
     unsigned part = running >= 0 ? (unsigned)running : in_setup ? X_SETUP_PART : X_THREADS;
     void *p = x_arena_alloc(part, n, align, zero, sparse);
     if (!p) x_fail("the arena is full: raise its size or bound the scenario");
+    if (x_weak && (running >= 0 || in_setup)) x_weak_alloc(running, x_word_index(p), n);
     return p;
 }
 
@@ -303,6 +313,7 @@ void x_free(void *p)
     }
     if (x_shadow[w] == X_FREED) x_fail("double free");
     if (!x_block_size(p)) x_fail("free of what is no block: %p", p);
+    if (weakly()) x_weak_free((unsigned)running, w);
     x_block_free(p);
 }
 
@@ -316,11 +327,13 @@ void x_await_change(const rg_word *p, uint64_t value)
     touch(w, false);
     announce((x_step){ X_K_AWAIT, w, 0, value, 0 });
     check(w, "wait");
+    if (x_weak) x_weak_woken((unsigned)running, w);
 }
 
 void *x_new(size_t n, const char *name)
 {
     void *p = allocate(n, 64, true, false);
+    if (x_weak) x_weak_unwatched(x_word_index(p));
     x_name(p, n, "%s", name);
     return p;
 }
@@ -328,6 +341,7 @@ void *x_new(size_t n, const char *name)
 x_op *x_call(unsigned code, int64_t a, int64_t b)
 {
     if (running >= 0) announce((x_step){ X_K_CALL, X_NO_WORD, 0, 0, 0 });
+    if (weakly()) x_weak_operation((unsigned)running);
     return x_history_call(&x_hist, running >= 0 ? (unsigned)running : X_THREADS, code, a, b);
 }
 
@@ -390,6 +404,7 @@ void x_machine_setup(const x_scenario *sc)
     x_arena_clear();
     x_names_clear();
     x_sharing_clear();
+    x_weak_setup();
     x_outcome_now = X_RUNNING;
     x_history_clear(&x_hist, 0);
     in_setup = true;
@@ -408,6 +423,7 @@ static void begin(void) { dispatch(&alone.context, SEQUENTIAL); }
 x_outcome x_machine_run(void)
 {
     x_arena_restore();
+    if (x_weak) x_weak_begin();
     x_history_clear(&x_hist, setup_ops);
     x_logged = 0;
     x_outcome_now = X_RUNNING;

@@ -42,8 +42,11 @@ extern x_history x_hist;
 
 typedef enum x_outcome { X_RUNNING, X_DONE, X_REDUNDANT, X_FAILED } x_outcome;
 
-/* The schedule so far: a byte a step. A step that is private (see x_shared) is marked. */
+/* The schedule so far: a byte a step. A step that is private (see below) is marked. Behind a step of weak
+ * memory, how many messages before the last one it read (weak.h), if any. */
 #define X_PRIVATE 0x80
+#define X_OLDER 0x40
+#define X_EARLY X_OLDER /* or that its write is early in S */
 extern uint8_t x_log[X_MAX_STEPS + 1];
 extern size_t x_logged;
 
@@ -60,6 +63,7 @@ extern bool x_learnt; /* a word was found shared since this was cleared */
 void x_sharing_clear(void);
 
 uint32_t x_enabled(void);
+int x_weak_thread(void); /* the running thread, if under weak memory; else -1 */
 /* The next step of a process; for a flush, what it would write. */
 x_step x_next_step(unsigned process);
 /* Whether that step, taken now, writes. */

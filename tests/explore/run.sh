@@ -5,12 +5,12 @@
 #   tests/explore/run.sh --histories [--only PREFIX]      DPOR against brute force: the same histories?
 #   tests/explore/run.sh --replay NAME SCHEDULE           one schedule, as a failure prints it, step by step
 #   tests/explore/run.sh --build FILE                     only the program; it has the options above
-#   tests/explore/run.sh --mode dpor|brute|bound|pct|random [--executions N] [--preemptions N] [--depth N] ...
+#   tests/explore/run.sh --mode dpor|brute|bound|pct|random|weak [--executions N] [--preemptions N] [--depth N] ...
 #
 # Without --mode and --histories: each scenario as far as it goes (complete by DPOR; where that is too
 # large, complete to a number of preemptions, then DPOR and PCT for S seconds of
-# processor time each, by default 1), then the comparison
-# with brute force. --show: prints each history. --first: stops at the first failure. RG_CORE: another core than csrc/core (mutants).
+# processor time each, by default 1), then each under weak memory for an eighth of a second (weak.h), then
+# the comparison with brute force. --show: prints each history. --first: stops at the first failure. RG_CORE: another core than csrc/core (mutants).
 # Exits with 1 if anything fails.
 set -u
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -19,13 +19,26 @@ work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
 # shellcheck disable=SC2206
 flags=(-std=gnu11 -O2 -g ${RG_WARNINGS--Wall -Wextra -Werror} -fno-strict-aliasing "-DRG_CHECKED=\"$here/checked.h\"" "-I$core" "-I$here")
-"${CC:-cc}" "${flags[@]}" "$here"/*.c -o "$work/explore" -pthread || { echo "explore: does not build"; exit 2; }
+build() {
+    # What is explored tells of its plain accesses too: plain.c.
+    local file
+    for file in "$here"/*.c; do
+        local plain=()
+        [[ $file = */@(core|subject|scenarios_*).c ]] && plain=(-fsanitize=thread)
+        "${CC:-cc}" "${flags[@]}" "${plain[@]}" -c "$file" -o "$work/$(basename "$file" .c).o" || return
+    done
+    "${CC:-cc}" "$work"/*.o -o "$work/explore" -pthread
+}
+shopt -s extglob
+build || { echo "explore: does not build"; exit 2; }
 [ "${1-}" = --build ] && { mv "$work/explore" "$2"; exit; }
 case " $* " in
     *" --mode "* | *" --histories "* | *" --replay "* | *" --list "*) "$work/explore" "$@" ;;
     *)
         "$work/explore" "$@"
         status=$?
+        [[ $status != 0 && " $* " = *" --first "* ]] && exit "$status"
+        "$work/explore" "$@" --mode weak --seconds 0.125 || status=1
         [[ $status != 0 && " $* " = *" --first "* ]] && exit "$status"
         "$work/explore" --histories "$@" || status=1
         exit "$status"

@@ -170,7 +170,7 @@ const x_scenario control_random[] = {
 
 const x_scenario s_controls[] = {
     { CONTROL("lost-update", run_lost_update), .after = after_lost_update, .must_fail = true },
-    { CONTROL("buffering", run_buffering), .after = after_buffering },
+    { CONTROL("buffering", run_buffering), .after = after_buffering, .strong = true },
     { CONTROL("buffering.tso", run_buffering), .after = after_buffering, .tso = true, .must_fail = true },
     { CONTROL("buffering-fenced.tso", run_buffering_fenced), .after = after_buffering, .tso = true },
     { CONTROL("message.tso", run_message), .tso = true },

@@ -59,6 +59,11 @@ static void setup_with(unsigned n, unsigned more)
 }
 
 static void setup(void) { setup_with(x_now->threads, 0); }
+static void setup_asymmetric(void)
+{
+    setup();
+    s_asymmetric();
+}
 
 static void after(void)
 {
@@ -198,6 +203,10 @@ const x_scenario s_epoch[] = {
     { EPOCH(2, "reader.tso"), .setup = setup, .run = run_reader, .after = after, .tso = true },
     { EPOCH(2, "two-looks.tso"), .setup = setup, .run = run_two_looks, .after = after, .tso = true },
     { EPOCH(2, "glance.tso"), .setup = setup, .run = run_glance, .after = after, .tso = true },
+    { EPOCH(2, "reader.membarrier"), .setup = setup_asymmetric, .run = run_reader, .after = after, .weak = true },
+    { EPOCH(2, "two-looks.membarrier"), .setup = setup_asymmetric, .run = run_two_looks, .after = after, .weak = true },
+    { EPOCH(2, "glance.membarrier"), .setup = setup_asymmetric, .run = run_glance, .after = after, .weak = true },
+    { EPOCH(3, "third.membarrier"), .setup = setup_asymmetric, .run = run_third, .after = after, .weak = true },
     { EPOCH(2, "exit"), .setup = setup_exit, .run = run_exit, .after = after_exit },
     { EPOCH(2, "come-and-go"), .setup = setup_exit, .run = run_come_and_go, .after = after_exit },
     { EPOCH(2, "adopt"), .setup = setup_orphan, .run = run_adopt, .after = after_exit },

@@ -2,6 +2,7 @@
  *
  * A program is a string for each thread:
  *   p put, g get; u push, o pop (stack 1); U, O (stack 2); m move from 1 to 2;
+ *   h hold the top node of stack 1, and look at it unpinned
  *   f reclaim (rg_flush); r one round of it when the next operation unpins, which is due after some 32
  *   retirements otherwise
  * Values put are 10 * thread + position + 1, those of set-up 91, 92, ... */
@@ -95,6 +96,18 @@ static void move(rg_slot *s)
     x_return(op, r);
 }
 
+static void hold(rg_slot *s)
+{
+    X_REQUIRE(rg_reserve(s, 1), "memory");
+    rg_pin(s);
+    rg_node *n = rg_node_of(rg_read(SPACE, s->index, &stacks[0]->head));
+    if (n) rg_node_hold(n);
+    rg_unpin(s);
+    if (!n) return;
+    X_REQUIRE(n->value < 100 && rg_node_position(n) < 100, "a node that is held has changed");
+    rg_node_release(s, n);
+}
+
 static void play(rg_slot *s, const char *what, int64_t first)
 {
     for (int64_t v = first; *what; what++, v++) {
@@ -106,6 +119,7 @@ static void play(rg_slot *s, const char *what, int64_t first)
         case 'U': push(s, 1, v); break;
         case 'O': pop(s, 1); break;
         case 'm': move(s); break;
+        case 'h': hold(s); break;
         case 'f': rg_flush(s); break;
         case 'r': s_reclaim_soon(s); break;
         }
@@ -210,6 +224,8 @@ const x_scenario s_structures[] = {
     { STACKS(2, "stack.of-ou", "uu", { "of", "ou" }), .large = true },
     { STACKS(2, "stack.oofu-o.cached", "uu", { "oofu", "o" }) },
     { STACKS(3, "stack.u-o-o", "u", { "u", "o", "o" }) },
+    { STACKS(2, "stack.of-h", "u", { "of", "h" }) },
+    { STACKS(2, "stack.of-hh", "uu", { "of", "hh" }), .large = true },
     { STACKS(2, "stack.of-o.tso", "uu", { "of", "o" }), .tso = true },
     { STACKS(2, "move.m-m", "uu", { "m", "m" }) },
     { STACKS(2, "move.m-o", "u", { "m", "o" }) },

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #endif
 #include "dpor.h"
+#include "weak.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,6 +141,9 @@ static unsigned nth(uint32_t mask, unsigned n)
     return (unsigned)__builtin_ctz(mask);
 }
 
+static bool by_priority; /* PCT, else uniformly */
+static uint64_t late;    /* under weak memory, one load in so many reads late */
+
 static int choose_randomly(void)
 {
     uint32_t enabled = x_enabled(), may = enabled;
@@ -148,7 +152,7 @@ static int choose_randomly(void)
         if (x_threads[t].paused) may &= ~(1u << t);
     if (!may) may = enabled;
     unsigned p;
-    if (mode == X_RANDOM) {
+    if (!by_priority) {
         p = nth(may, (unsigned)(random_next() % (unsigned)__builtin_popcount(may)));
     } else {
         p = highest(may);
@@ -164,17 +168,54 @@ static int choose_randomly(void)
     return (int)p;
 }
 
-bool x_pauses(void) { return mode == X_RANDOM || mode == X_PCT; }
 
 /* ---- replay ---------------------------------------------------------------------------------------- */
 
 static uint8_t script[X_MAX_STEPS + 1];
 static size_t script_length, script_at;
+static bool script_weak, script_pauses; /* how it was found */
+
+bool x_pauses(void) { return mode == X_RANDOM || mode == X_PCT || mode == X_WEAK || (mode == X_REPLAY && script_pauses); }
 
 void x_script_keep(void)
 {
     memcpy(script, x_log, x_logged);
     script_length = x_logged;
+    script_weak = x_weak;
+    script_pauses = x_pauses();
+}
+
+static void log_choice(unsigned n)
+{
+    if (x_logged < X_MAX_STEPS) x_log[x_logged++] = (uint8_t)(X_OLDER | n);
+}
+
+/* Whether the script says how the last step was done: as the next item, which is X_OLDER and a number. */
+static bool has_choice(void) { return script_at < script_length && (script[script_at] & (X_PRIVATE | X_OLDER)) == X_OLDER; }
+
+bool x_choose_early(void)
+{
+    bool early = x_replaying ? has_choice() && script[script_at] == X_EARLY : random_next() % late == 0;
+    if (!early) return false;
+    script_at += x_replaying;
+    log_choice(X_EARLY);
+    if (x_tracing) puts("                 early in S");
+    return true;
+}
+
+unsigned x_choose_older(unsigned most)
+{
+    unsigned n = 0;
+    if (x_replaying) {
+        if (has_choice() && script[script_at] != X_EARLY) n = script[script_at++] & (X_OLDER - 1u);
+        if (n > most) x_fail("the schedule does not fit the program at step %zu", script_at - 1);
+    } else if (random_next() % late == 0) {
+        n = (unsigned)(random_next() % most) + 1;
+        if (n >= X_OLDER) n = X_OLDER - 1;
+    }
+    if (n) log_choice(n);
+    if (n && x_tracing) printf("                 reads %u before the last\n", n);
+    return n;
 }
 
 bool x_replay_private(unsigned thread)
@@ -194,24 +235,43 @@ static int choose_replay(void)
     return (int)p;
 }
 
-/* Turns, separated by commas or spaces: a thread, how many turns, and (not looked at) what it did. */
+/* A thread ("f": its flush), how many turns; or, of the last step under weak memory, "e": early in S; "r" and
+ * how many messages before the last one it has read. */
+static bool parse_item(const char **at)
+{
+    const char *s = *at;
+    if (*s == 'e' && script_length < X_MAX_STEPS) {
+        script[script_length++] = X_EARLY;
+        *at = s + 1;
+        return true;
+    }
+    bool flush = *s == 'f', older = *s == 'r';
+    if (flush || older) s++;
+    unsigned long n = 1, p = strtoul(s, (char **)at, 10);
+    if (*at == s || p >= (older ? X_OLDER : X_THREADS)) return false;
+    p |= older ? X_OLDER : 0;
+    p += flush ? X_THREADS : 0;
+    if (**at == '*' || **at == '~') {
+        if (**at == '~') p |= X_PRIVATE;
+        n = strtoul(*at + 1, (char **)at, 10);
+    }
+    while (n--) {
+        if (script_length == X_MAX_STEPS) return false;
+        script[script_length++] = (uint8_t)p;
+    }
+    return true;
+}
+
+/* Items separated by commas or spaces; after a colon what the thread did, which is not looked at. */
 bool x_schedule_parse(const char *s)
 {
     script_length = 0;
+    script_weak = *s == 'w';
+    script_pauses = *s == 'w' || *s == 'p';
+    if (script_pauses) s++;
+    s += strspn(s, ", ");
     while (*s) {
-        bool flush = *s == 'f';
-        if (flush) s++;
-        if (*s < '0' || *s >= (char)('0' + X_THREADS)) return false;
-        uint8_t p = (uint8_t)(*s++ - '0' + (flush ? X_THREADS : 0));
-        unsigned long n = 1;
-        if (*s == '*' || *s == '~') {
-            if (*s == '~') p |= X_PRIVATE;
-            n = strtoul(s + 1, (char **)&s, 10);
-        }
-        while (n--) {
-            if (script_length == X_MAX_STEPS) return false;
-            script[script_length++] = p;
-        }
+        if (!parse_item(&s)) return false;
         if (*s == ':') s += strcspn(s, ", ");
         if (*s && !strspn(s, ", ")) return false;
         s += strspn(s, ", ");
@@ -283,7 +343,9 @@ static void search_randomly(x_found *f, double begun)
     for (uint64_t i = 0; !exhausted_limits(f, begun); i++) {
         random_state = limits->seed * 0xD1342543DE82EF95ULL + i;
         depth = 0;
-        if (mode == X_PCT) pct_begin();
+        by_priority = mode == X_PCT || (mode == X_WEAK && i % 2);
+        if (by_priority) pct_begin();
+        if (mode == X_WEAK) late = 2ULL << random_next() % 4;
         if (!judge(f)) return;
         if (depth > longest) longest = depth;
     }
@@ -295,10 +357,11 @@ x_found x_explore(const x_scenario *sc, x_mode m, const x_limits *l)
     double begun = seconds_now();
     mode = m;
     limits = l;
+    x_weak = m == X_WEAK || (m == X_REPLAY && script_weak);
     x_machine_setup(sc);
     x_replaying = m == X_REPLAY;
     script_at = 0;
-    x_choose = m == X_REPLAY ? choose_replay : m == X_PCT || m == X_RANDOM ? choose_randomly : choose_depth_first;
+    x_choose = m == X_REPLAY ? choose_replay : m == X_PCT || m == X_RANDOM || m == X_WEAK ? choose_randomly : choose_depth_first;
     if (m == X_REPLAY)
         judge(&f);
     else if (x_choose == choose_depth_first)
@@ -311,6 +374,10 @@ x_found x_explore(const x_scenario *sc, x_mode m, const x_limits *l)
 
 static void print_run(uint8_t p, size_t n)
 {
+    if ((p & (X_PRIVATE | X_OLDER)) == X_OLDER) {
+        p == X_EARLY ? putchar('e') : printf("r%u", p & (X_OLDER - 1u));
+        return;
+    }
     unsigned id = p & (X_PRIVATE - 1u);
     printf("%s%u", id >= X_THREADS ? "f" : "", id % X_THREADS);
     if (p & X_PRIVATE)
@@ -321,6 +388,7 @@ static void print_run(uint8_t p, size_t n)
 
 void x_schedule_print(void)
 {
+    if (script_pauses) fputs(script_weak ? "w," : "p,", stdout);
     for (size_t i = 0, n; i < script_length; i += n) {
         for (n = 1; i + n < script_length && script[i + n] == script[i]; n++) {}
         if (i) putchar(',');

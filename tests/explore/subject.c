@@ -29,6 +29,7 @@ static void name_slot(rg_slot *s, unsigned i)
 void s_open(unsigned n, unsigned more)
 {
     s_forget_domains();
+    rg_asymmetric = false;
     s_dom = rg_domain_open();
     X_REQUIRE(s_dom, "no domain");
     x_name(&s_dom->epoch, 8, "epoch");
@@ -46,6 +47,8 @@ void s_open(unsigned n, unsigned more)
     for (unsigned i = n; i < n + more; i++) name_slot((rg_slot *)rg_desc_at(SPACE, i), i);
     x_arena_dense(s_slots[0], (n + more) * sizeof(rg_slot));
 }
+
+void s_asymmetric(void) { rg_asymmetric = true; }
 
 void s_free_nodes_at_once(void)
 {

@@ -13,6 +13,8 @@ extern rg_domain *s_dom;
 extern rg_slot *s_slots[X_THREADS + 1];
 #define SPACE (&s_dom->space)
 
+/* Fences are the onlooker's to make, by membarrier; until the next s_open. Under weak memory only. */
+void s_asymmetric(void);
 /* Opens a domain and claims a slot for each of n threads; `more` may be claimed while threads run. The
  * last one is the final check's too. */
 void s_open(unsigned n, unsigned more);
@@ -45,6 +47,6 @@ typedef struct s_words_op {
 } s_words_op;
 
 /* Lists of scenarios, each ended by one without a name. */
-extern const x_scenario s_structures[], s_kcas[], s_epoch[], s_wait[], s_controls[];
+extern const x_scenario s_structures[], s_kcas[], s_epoch[], s_wait[], s_controls[], s_litmus[];
 
 #endif

@@ -1,7 +1,7 @@
 # Mutants of csrc/core; sourced by run.sh.
 #
 # core_mutant NAME FILE SED MODE TEST REASON
-# MODE: plain, tsan or asan with a test of tests/core; explore with scenarios of tests/explore
+# MODE: plain, tsan or asan with a test of tests/core; explore or weak with scenarios of tests/explore
 #
 # Changes that no test can see, found while this list was made, and therefore not in it:
 # - read_entry and release_helped without their check of the sequence number: references are unique,
@@ -9,6 +9,20 @@
 # - resolve_rdcss without the check of rseq: likewise.
 # - rg_wait_register counting itself after linking: the validation that follows sees the change.
 # - rg_wake_slow without the check of the mark: a waiter that leaves has changed its state first.
+# Orders of memory, each weakened to relaxed where the C says acquire or release (the others: order-* below):
+# - fields of descriptors (kcas.c: status, counts, rseq, raddr, rold, rkref, the entries, chunks), one by one and
+#   all at once. A reference comes from a word, by seq_cst CAS from behind the owner's stores, so whoever has one sees
+#   its operation's fields or later ones. Those of a later one are why the order is there: who reads one must see that
+#   his operation was decided. Without it a helper could, in C11 but on no machine that keeps what depends on an
+#   address behind its load, take its status for undecided still and install on a word of the later operation. It
+#   takes four rare choices in a window of a few steps.
+# - counts and raddr set back to 0: also read by rg_desc_abandon, in the child of a fork or by who has learnt of a
+#   death, and no scenario forks.
+# - rg_desc_at: who names a slot has its number from `high`, from a reference or from a claim of its own, all of them
+#   seq_cst and after the block was published.
+# - one of the two stores of rg_cas_once: the CAS releases the odd clock as well; the even one continues the release
+#   sequence of the odd one. Both of them: order-clock.
+# - rg_clock_begin and rg_clock_end: nothing but exclusive builds calls them.
 
 # ---- k-CAS
 core_mutant owner-keeps-rdcss kcas.c '/^static void release_owned/,/^}/s/if \(rg_is_ref\(v\) && rg_is_rdcss\(v\)\)/if (0)/' \
@@ -131,3 +145,55 @@ core_mutant register-by-store wait.c 's/\} while \(!rg_cas\(head, h, \(uint64_t\
     explore wait.two-waiters 'two registrations, one record'
 core_mutant waiter-freed-early wait.c 's/rg_fetch_add\(&w->linked, \(uint64_t\)-1\) == 1\)/rg_fetch_add(\&w->linked, (uint64_t)-1) > 0)/' \
     asan test_wait.each_is_woken_once 'freed with records still linked'
+
+# ---- orders of memory
+core_mutant order-unpin epoch.h 's/rg_store_rel\(&s->pinned, 0\);/rg_store_rlx(\&s->pinned, 0);/' \
+    weak epoch.reader 'reads of the pinned section may come after it'
+core_mutant order-quiesce epoch.c 's/return !rg_load_acq\(&o->pinned\)/return !rg_load_rlx(\&o->pinned)/' \
+    weak epoch.reader 'the free may come before what it waited for'
+core_mutant order-announce epoch.h 's/rg_store_rel\(&s->epoch, e\);/rg_store_rlx(\&s->epoch, e);/' \
+    weak epoch.two-looks.membarrier 'reads of earlier sections may come after the announcement'
+core_mutant order-announced epoch.c 's/uint64_t p = rg_load_acq\(&o->epoch\);/uint64_t p = rg_load_rlx(\&o->epoch);/' \
+    weak epoch.two-looks 'the free may come before what announced a new epoch'
+core_mutant order-withdraw epoch.h 's/rg_store_rel\(&s->epoch, 0\);/rg_store_rlx(\&s->epoch, 0);/' \
+    weak stack.of-o 'reads may come after the announcement is taken back'
+core_mutant order-expired node.h 's/\(rg_load_acq\(meta\) & RG_HOLDERS\)/(rg_load_rlx(meta) \& RG_HOLDERS)/' \
+    weak stack.of-h 'the free may come before what the last holder did'
+core_mutant order-clock kcas.h '/^static inline bool rg_cas_once/,/^}/s/rg_store_rel\(&me->clock/rg_store_rlx(\&me->clock/' \
+    weak kcas.compare-two 'a clock is even again, and the change behind it not there'
+core_mutant order-clock-read kcas.c 's/uint64_t c = rg_load\(/uint64_t c = rg_load_rlx(/' \
+    weak kcas.compare-two 'likewise, at the reader'
+core_mutant order-read kcas.h '/^static inline uint64_t rg_read/,/^}/s/rg_load\(w\)/rg_load_acq(w)/' \
+    weak kcas.2-read 'reads that are not in one order with the CAS'
+core_mutant order-settled kcas.c '/^static bool read_settled/,/^}/s/rg_load\(w\)/rg_load_acq(w)/' \
+    weak kcas.compares 'likewise, of what is compared'
+core_mutant order-status kcas.c '/^static bool install_by_rdcss/,/^}/s/rg_load\(&of->status\)/rg_load_acq(\&of->status)/' \
+    weak kcas.dangling 'an RDCSS that does not see the decision before it'
+core_mutant order-scan-fence epoch.c '/^static bool advance/,/^}/s/^    rg_fence\(\);//' \
+    weak epoch.reader 'the scan looks at announcements of before the unlinking'
+core_mutant order-heavy-fence epoch.c 's/if \(!heavy\) heavy_fence\(\);//' \
+    weak epoch.two-looks.membarrier 'a pin without a fence, and nobody makes it'
+core_mutant order-pin-fence epoch.h '/^static inline void rg_pin/,/^}/s/^        rg_fence\(\);/        rg_compiler_barrier();/' \
+    weak epoch.two-looks 'reads of the pinned section may come before it'
+core_mutant order-announce-fence epoch.h '/^static inline void rg_pin/,/^}/s/^    rg_fence\(\);/    rg_compiler_barrier();/' \
+    weak epoch.reader 'likewise, before the announcement'
+core_mutant order-glance-fence epoch.h '/^static inline bool rg_glance\(/,/^}/s/^        rg_fence\(\);/        rg_compiler_barrier();/' \
+    weak epoch.glance 'likewise, before a glance'
+core_mutant order-alone epoch.c 's/return rg_load\(&s->domain->active\) == 1/return rg_load_rlx(\&s->domain->active) == 1/' \
+    weak epoch.come-and-go 'alone, and what the others did may come after the free'
+core_mutant order-owner epoch.c '/^static void slot_release/,/^}/s/rg_store\(&s->desc\.owner/rg_store_rlx(\&s->desc.owner/' \
+    weak epoch.claims 'a slot is taken over without what its owner left in it'
+core_mutant order-waiting wait.h 's/rg_load\(&s->domain->waiting\)/rg_load_acq(\&s->domain->waiting)/' \
+    weak wait.one 'the writer may look for waiters before it writes'
+core_mutant order-sweep wait.c '/^static void sweep/,/^}/s/rg_load\(at\)/rg_load_rlx(at)/' \
+    weak wait.two-waiters 'a record without its contents'
+core_mutant order-push stack.h '/^static inline rg_tried rg_stack_try_push/,/^}/s/rg_load\(&st->head\)/rg_load_rlx(\&st->head)/' \
+    weak stack.push-push 'a node without its contents'
+core_mutant order-pop stack.h '/^static inline rg_tried rg_stack_try_pop/,/^}/s/rg_load\(&st->head\)/rg_load_rlx(\&st->head)/' \
+    weak stack.push-pop 'a node without its contents'
+core_mutant order-put-tail queue.h 's/uint64_t tail = rg_load\(&q->tail\);$/uint64_t tail = rg_load_rlx(\&q->tail);/' \
+    weak queue.put-put 'a node without its contents'
+core_mutant order-get-head queue.h 's/uint64_t h = rg_load\(&q->head\)/uint64_t h = rg_load_rlx(\&q->head)/' \
+    weak queue.pg-pg 'an old head: items that are long gone'
+core_mutant order-get-next queue.h 's/uint64_t next = rg_load\(&\(\*old\)->next\)/uint64_t next = rg_load_rlx(\&(*old)->next)/' \
+    weak queue.put-get 'a node without its contents'

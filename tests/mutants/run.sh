@@ -64,13 +64,15 @@ core_base() {
 try_core() { # try_core CORE MODE TEST: what the tests print
     if [ "$2" = explore ]; then
         RG_CORE=$1 timeout 100 "$root/tests/explore/run.sh" --first --only "$3" 2>&1
+    elif [ "$2" = weak ]; then
+        RG_CORE=$1 timeout 100 "$root/tests/explore/run.sh" --first --mode weak --seconds 5 --only "$3" 2>&1
     else
         RG_CORE=$1 "$root/tests/core/run.sh" --mode "$2" --only "$3" 2>&1
     fi
 }
 
 core_mutant() { in_turn one_core_mutant "$@"; }
-one_core_mutant() { # core_mutant NAME FILE SED MODE TEST REASON; MODE: plain, tsan, asan, or explore
+one_core_mutant() { # core_mutant NAME FILE SED MODE TEST REASON; MODE: plain, tsan, asan, explore or weak
     local name=$1 file=$2 edit=$3 mode=$4 test=$5 reason=$6 core=$work/$1/core output began=$SECONDS
     cp -r "$work/base/core" "$core"
     sed -i -E "$edit" "$core/$file"
