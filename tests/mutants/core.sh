@@ -1,7 +1,8 @@
 # Mutants of csrc/core; sourced by run.sh.
 #
 # core_mutant NAME FILE SED MODE TEST REASON
-# MODE: plain, tsan or asan with a test of tests/core; explore or weak with scenarios of tests/explore
+# MODE: plain, tsan or asan with a test of tests/core; explore or weak with scenarios of tests/explore, weak also with
+# one and a schedule
 #
 # Changes that no test can see, found while this list was made, and therefore not in it:
 # - read_entry and release_helped without their check of the sequence number: references are unique,
@@ -10,12 +11,12 @@
 # - rg_wait_register counting itself after linking: the validation that follows sees the change.
 # - rg_wake_slow without the check of the mark: a waiter that leaves has changed its state first.
 # Orders of memory, each weakened to relaxed where the C says acquire or release (the others: order-* below):
-# - fields of descriptors (kcas.c: status, counts, rseq, raddr, rold, rkref, the entries, chunks), one by one and
-#   all at once. A reference comes from a word, by seq_cst CAS from behind the owner's stores, so whoever has one sees
-#   its operation's fields or later ones. Those of a later one are why the order is there: who reads one must see that
-#   his operation was decided. Without it a helper could, in C11 but on no machine that keeps what depends on an
-#   address behind its load, take its status for undecided still and install on a word of the later operation. It
-#   takes four rare choices in a window of a few steps.
+# - fields of descriptors (kcas.c: status, counts, rseq, raddr, rold, rkref, the entries, chunks), one by one. A
+#   reference comes from a word, by seq_cst CAS from behind the owner's stores, so whoever has one sees its operation's
+#   fields or later ones. Who reads a later one must see that his operation was decided; else, in C11 though on no
+#   machine that keeps an access behind the load of its address, a helper takes it for undecided and installs on a
+#   word of the later one. That takes four rare choices in a window of a few steps, so no search finds it: order-entries
+#   is told the schedule.
 # - counts and raddr set back to 0: also read by rg_desc_abandon, in the child of a fork or by who has learnt of a
 #   death, and no scenario forks.
 # - rg_desc_at: who names a slot has its number from `high`, from a reference or from a claim of its own, all of them
@@ -169,6 +170,8 @@ core_mutant order-settled kcas.c '/^static bool read_settled/,/^}/s/rg_load\(w\)
     weak kcas.compares 'likewise, of what is compared'
 core_mutant order-status kcas.c '/^static bool install_by_rdcss/,/^}/s/rg_load\(&of->status\)/rg_load_acq(\&of->status)/' \
     weak kcas.dangling 'an RDCSS that does not see the decision before it'
+core_mutant order-entries kcas.c '/^static bool read_entry/,/^}/s/rg_load_acq/rg_load_rlx/' \
+    weak 'kcas.again-fails w,1,0*12,1*6,0*22,1*5,r2,1*7,e,1,r2,1*15,0*60' 'a helper installs an operation that is over, on a word of the next'
 core_mutant order-scan-fence epoch.c '/^static bool advance/,/^}/s/^    rg_fence\(\);//' \
     weak epoch.reader 'the scan looks at announcements of before the unlinking'
 core_mutant order-heavy-fence epoch.c 's/if \(!heavy\) heavy_fence\(\);//' \

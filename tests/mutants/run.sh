@@ -64,6 +64,11 @@ core_base() {
 try_core() { # try_core CORE MODE TEST: what the tests print
     if [ "$2" = explore ]; then
         RG_CORE=$1 timeout 100 "$root/tests/explore/run.sh" --first --only "$3" 2>&1
+    elif [[ $2 = weak && $3 = *' '* ]]; then # a scenario and a schedule, which the core as it is does not allow
+        local end
+        # shellcheck disable=SC2086
+        end=$(RG_CORE=$1 timeout 100 "$root/tests/explore/run.sh" --replay $3 2>&1 | tail -1)
+        [[ $end = *"does not fit"* || $end = "no error" ]] || echo "FAIL ${3%% *}, as told: $end"
     elif [ "$2" = weak ]; then
         RG_CORE=$1 timeout 100 "$root/tests/explore/run.sh" --first --mode weak --seconds 5 --only "$3" 2>&1
     else
