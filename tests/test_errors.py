@@ -193,3 +193,33 @@ def test_reagents_are_made_by_combinators_only() -> None:
         Reagent()
     with pytest.raises((AttributeError, TypeError)):
         identity.anything = 1
+
+
+def test_update_acts_at_once_and_cannot_wait() -> None:
+    ref = Ref(1)
+    with pytest.raises(TypeError, match=r"update\(\) returned BLOCK.*use upd\(\) to wait"):
+        ref.update(lambda _: BLOCK)
+    assert ref.get() == 1
+
+
+def test_arguments_of_direct_calls() -> None:
+    ref, counter = Ref(1), Counter()
+    with pytest.raises(TypeError, match=r"value\(\) takes exactly 0 arguments \(1 given\)"):
+        counter.value(2)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"swap\(\) takes exactly 1 argument \(0 given\)"):
+        ref.swap()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"add\(\) takes from 0 to 1 arguments \(2 given\)"):
+        counter.add(1, 2)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"add\(\) takes no keyword arguments"):
+        counter.add(n=2)  # type: ignore[call-arg]
+    assert ref.get() == 1
+    assert counter.value() == 0
+
+
+@pytest.mark.parametrize("composed", [False, True])
+def test_a_counter_that_would_leave_its_range_does_not_change(composed: bool) -> None:
+    counter = Counter()
+    counter.add(2**62 - 1)
+    with pytest.raises(OverflowError, match=r"-2\*\*62 to 2\*\*62 - 1"):
+        (const(1) >> counter.add)() if composed else counter.add(1)
+    assert counter.value() == 2**62 - 1

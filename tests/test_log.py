@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lockfree import AtomicInt, Counter, Queue, Stack
-from reagents import Ref, attempt, const, guard, identity, never
+from reagents import Ref, attempt, const, guard, identity, never, together
 
 
 def test_the_same_ref_twice() -> None:
@@ -160,3 +160,16 @@ def test_rollback_restores_a_word_that_both_branches_write() -> None:
     right = const(5) >> add >> other.write
     assert (const(1) >> add >> (left + right))() == 6
     assert (ref.get(), other.get()) == (6, 6)
+
+
+def test_a_long_log_is_searched_rightly_after_a_branch_that_made_nodes() -> None:
+    """Its entries for the links of those nodes go, the others move: who looks for them by word must find them."""
+    refs = [Ref(n) for n in range(60)]
+    queue: Queue[str] = Queue()
+    early = together(*(ref.read for ref in refs[:20]))
+    late = together(*(ref.read for ref in refs[20:]))
+    left = early >> const("a") >> queue.put >> const("b") >> queue.put >> late >> const("c") >> queue.put >> never
+    right = together(*(ref.upd(lambda n, _: (n + 100, n)) for ref in refs))
+    assert (left + right)() == tuple(range(60))
+    assert [ref.get() for ref in refs] == list(range(100, 160))
+    assert queue.empty()

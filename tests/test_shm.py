@@ -44,6 +44,16 @@ def test_items() -> None:
             assert arr[1] == value
 
 
+def test_items_in_a_row() -> None:
+    with segment() as seg:
+        arr = seg.array("words", "int64", 3)
+        arr[0], arr[1], arr[2] = 5, 6, 7
+        assert list(arr) == [5, 6, 7]
+        assert 6 in arr
+        assert 8 not in arr
+        assert list(reversed(arr)) == [7, 6, 5]
+
+
 def test_kcas() -> None:
     with segment() as seg:
         arr = seg.array("words", "int64", 40)
