@@ -35,6 +35,10 @@
  *
  * Descriptor fields are read with acquire and written with release: a helper that reads a field
  * of a later operation therefore also sees the later sequence number in the check that follows.
+ * One of them alone made relaxed is seen by no test: who has a reference has it from a seq_cst CAS
+ * behind the owner's stores, so only fields of a later operation can mislead him, read within a few
+ * steps, and no processor known reads behind an address before the address. All of an entry's
+ * relaxed, C11 allows the failure: tests/mutants, order-entries, tells the schedule.
  */
 #include "kcas.h"
 
