@@ -105,8 +105,44 @@ def pure(operation: Callable[[Any], Any]) -> Case:
     return lambda token: (lambda: operation(token), nothing)
 
 
+# Functions of the operations, made here, for CPython 3.12 and 3.13 crash (and 3.11 leaks) where a function is made
+# and there is no memory for it.
+
+
 def fail(*_: Any) -> Any:
     raise LookupError
+
+
+def alone(x: Any) -> Any:
+    return (x,)
+
+
+def replaced(old: Any, x: Any) -> Any:
+    return (x,), old
+
+
+def blocked(old: Any, x: Any) -> Any:
+    return BLOCK
+
+
+def doubled(old: int) -> int:
+    return old * 2
+
+
+def added(old: int, x: int) -> Any:
+    return old + x, old
+
+
+def no_number(old: int, x: Any) -> Any:
+    return "", old
+
+
+def constant(x: Any) -> Any:
+    return const((x,))
+
+
+def no(_: Any) -> bool:
+    return False
 
 
 CASES: dict[str, Case] = {
@@ -157,12 +193,12 @@ CASES: dict[str, Case] = {
     "Ref.add": on_a_ref(lambda r, t: r.add(BIG), BIG),
     "Ref.add of lists": on_a_ref(lambda r, t: r.add((t,)), (1,)),
     "Ref.compare_and_set": on_a_ref(lambda r, t: r.compare_and_set(BIG + 1, t), BIG + 1),
-    "Ref.update": on_a_ref(lambda r, t: r.update(lambda old: (old,)), "before"),
+    "Ref.update": on_a_ref(lambda r, t: r.update(alone), "before"),
     "Ref.update that raises": on_a_ref(lambda r, t: r.update(fail)),
     "Ref.cas": on_a_ref(lambda r, t: r.cas(t, 5)()),
     "Ref.cas, blocked": on_a_ref(lambda r, t: r.cas("another", t)(timeout=0)),
-    "Ref.upd": on_a_ref(lambda r, t: r.upd(lambda old, x: ((x,), old))(t)),
-    "Ref.upd, blocked": on_a_ref(lambda r, t: r.upd(lambda old, x: BLOCK)(timeout=1e-6)),
+    "Ref.upd": on_a_ref(lambda r, t: r.upd(replaced)(t)),
+    "Ref.upd, blocked": on_a_ref(lambda r, t: r.upd(blocked)(timeout=1e-6)),
     "Ref.upd, wrong": on_a_ref(lambda r, t: r.upd(t)()),
     "Ref.upd that raises": on_a_ref(lambda r, t: r.upd(fail)()),
     "Ref.read": on_a_ref(lambda r, t: r.read()),
@@ -175,11 +211,11 @@ CASES: dict[str, Case] = {
     "AtomicInt.add": on_a_number(lambda n: n.add(BIG)),
     "AtomicInt.swap": on_a_number(lambda n: n.swap(BIG + 1)),
     "AtomicInt.compare_and_set": on_a_number(lambda n: n.compare_and_set(BIG, BIG + 1)),
-    "AtomicInt.update": on_a_number(lambda n: n.update(lambda old: old * 2)),
+    "AtomicInt.update": on_a_number(lambda n: n.update(doubled)),
     "AtomicInt.cas": on_a_number(lambda n: n.cas(BIG, BIG + 1)()),
     "AtomicInt.cas, blocked": on_a_number(lambda n: n.cas(BIG + 1, BIG)(timeout=0)),
-    "AtomicInt.upd": on_a_number(lambda n: n.upd(lambda old, x: (old + x, old))(BIG)),
-    "AtomicInt.upd with no number": on_a_number(lambda n: n.upd(lambda old, x: ("", old))()),
+    "AtomicInt.upd": on_a_number(lambda n: n.upd(added)(BIG)),
+    "AtomicInt.upd with no number": on_a_number(lambda n: n.upd(no_number)()),
     "AtomicInt.add composed": on_a_number(lambda n: (n.add >> identity)(BIG)),
     "AtomicInt.swap composed": on_a_number(lambda n: (n.swap >> n.read)(BIG + 1)),
     "AtomicInt.write": on_a_number(lambda n: n.write(BIG + 1)),
@@ -206,11 +242,11 @@ CASES: dict[str, Case] = {
     "run of a pair": pure(lambda t: (identity * lift(t))(t)),
     "run of three": pure(lambda t: together(identity, lift(t), const(BIG))(t)),
     "run of attempt": pure(lambda t: attempt(never, t)()),
-    "run of guard": pure(lambda t: (guard(lambda x: (x,)) >> identity)(t)),
-    "run of computed": pure(lambda t: computed(lambda x: const((x,)))(t)),
+    "run of guard": pure(lambda t: (guard(alone) >> identity)(t)),
+    "run of computed": pure(lambda t: computed(constant)(t)),
     "run of a wrong computed": pure(lambda t: computed(t)()),
     "run of never": pure(lambda t: never()),
-    "run that times out": on_a_ref(lambda r, t: (r.read >> guard(lambda x: False))(timeout=1e-6)),
+    "run that times out": on_a_ref(lambda r, t: (r.read >> guard(no))(timeout=1e-6)),
     "run by keywords": on_a_ref(lambda r, t: (r.swap >> identity)(x=t, timeout=1.5)),
     "run that raises": on_a_ref(lambda r, t: (const(5) >> r.swap >> lift(fail))()),
 }
