@@ -117,6 +117,20 @@ def test_an_array_that_found_no_memory_is_not_there(segments: list[Segment]) -> 
 
 # ---- arrays and words ------------------------------------------------------------------------------
 
+
+# Made here, not in the operations: CPython 3.12 and 3.13 crash where a function is made and there is no memory for it.
+def doubled(old: int) -> int:
+    return old * 2
+
+
+def added(old: int, x: int) -> tuple[int, int]:
+    return old + x, old
+
+
+def taken(old: int, x: int) -> tuple[int, int]:
+    return old - x, x
+
+
 OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "item": lambda a: a[3],
     "item assigned": lambda a: a.__setitem__(3, BIG + 1),
@@ -134,10 +148,10 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "Word.swap": lambda a: a.at(3).swap(BIG + 1),
     "Word.add": lambda a: a.at(3).add(BIG),
     "Word.compare_and_set": lambda a: a.at(3).compare_and_set(BIG, BIG + 1),
-    "Word.update": lambda a: a.at(3).update(lambda old: old * 2),
+    "Word.update": lambda a: a.at(3).update(doubled),
     "Word.cas": lambda a: a.at(3).cas(BIG, BIG + 1)(),
-    "Word.upd": lambda a: a.at(3).upd(lambda old, x: (old + x, old))(BIG),
-    "transfer": lambda a: (a.at(0).upd(lambda old, x: (old - x, x)) >> a.at(1).add >> a.at(2).read)(BIG),
+    "Word.upd": lambda a: a.at(3).upd(added)(BIG),
+    "transfer": lambda a: (a.at(0).upd(taken) >> a.at(1).add >> a.at(2).read)(BIG),
     "twelve words": lambda a: _chain(a)(1),
     "blocked": lambda a: (a.at(0).swap >> a.at(1).cas(1, 2))(timeout=1e-6),
     "blocked choice": lambda a: (a.at(0).cas(1, 2) + a.at(1).cas(1, 2))(timeout=0),
