@@ -1,7 +1,7 @@
 /* k-CAS under schedules that stress does not find: helpers and owners that stall. */
 #include "actors.h"
 
-/* ---- the schedule of anchors.md ------------------------------------------------------------------ */
+/* ---- the schedule that kcas.c tells ---------------------------------------------------------------- */
 
 static void helper_stalls(unsigned skip, bool resolved)
 {

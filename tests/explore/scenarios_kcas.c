@@ -79,7 +79,7 @@ const x_scenario s_kcas[] = {
     { KCAS(3, "ring.3", { K2(A, 0, 1, B, 0, 1) }, { K2(B, 0, 2, C, 0, 2) }, { K2(C, 0, 3, A, 0, 3) }), .bound = 2 },
     { KCAS(3, "2-read-read", { K2(A, 0, 1, B, 0, 1) }, { READ(A) }, { READ(B) }) },
     { KCAS(3, "compares.3", { K2(A, 0, 1, B, 0, 0) }, { K2(A, 0, 0, B, 0, 1) }, { READ(A) }), .bound = 2 },
-    /* The schedule of anchors.md: the owner sees a wrong B and is about to fail; B changes; a helper goes on
+    /* The schedule that kcas.c tells: the owner sees a wrong B and is about to fail; B changes; a helper goes on
      * and stalls at C; the owner fails and uses its descriptor again; the helper resumes. */
     { KCAS(3, "dangling", { K3(A, 0, 1, B, 1, 2, C, 0, 1), K2(A, 0, 4, B, 1, 5) }, { READ(A) }, { K1(B, 0, 1) }), .bound = 2 },
     { .name = NULL },
