@@ -11,6 +11,6 @@ alone is a :class:`reagents.Reagent`.
 'job'
 """
 
-from reagents._core import AtomicInt, Counter, Empty, Queue, Stack
+from reagents._core import AtomicInt, Counter, Empty, Exchanger, Queue, Stack
 
-__all__ = ["AtomicInt", "Counter", "Empty", "Queue", "Stack"]
+__all__ = ["AtomicInt", "Counter", "Empty", "Exchanger", "Queue", "Stack"]

@@ -17,6 +17,8 @@ from reagents._core import (
     Reagent,
     Ref,
     attempt,
+    catalyse,
+    channel,
     choice,
     computed,
     const,
@@ -25,6 +27,7 @@ from reagents._core import (
     lift,
     never,
     post_commit,
+    reagent,
     stats,
     together,
 )
@@ -34,6 +37,8 @@ __all__ = [
     "Reagent",
     "Ref",
     "attempt",
+    "catalyse",
+    "channel",
     "choice",
     "computed",
     "const",
@@ -42,6 +47,7 @@ __all__ = [
     "lift",
     "never",
     "post_commit",
+    "reagent",
     "stats",
     "together",
 ]

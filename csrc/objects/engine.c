@@ -1,204 +1,23 @@
-/* engine.c - one try of a reaction: evaluate, backtrack, commit.
+/* engine.c - runs reagents: tries, commits, waits, and tries again.
  *
- * The evaluation is a machine, not a recursion, so that depth costs memory instead of stack. A
- * *strand* is what is being evaluated: a reagent, its input and a continuation `k` (an index into
- * the frames, which are immutable and shared by all who continue there). One strand runs at a
- * time; `*` and together() run their parts in turn in one log. A swap will park its strand here.
+ * A run is a series of turns. A turn ends when the reaction has happened, or failed, or is registered
+ * where something could let it happen; then its thread parks, or its coroutine is suspended (pending.c).
  *
- * Choice is chronological backtracking: a choice point keeps the strand and marks of all that
- * grows; on Block the latest one goes on with its next alternative. Entries of the log survive a
- * rollback with what was read (never what was written), so the commit of the right branch says
- * that the left one still could not happen, and waiting covers all alternatives.
+ * Waiting. Register, validate, park: a writer that changed a word before the validation is found by it,
+ * one that changes it later finds the registration. Where a side of a channel was read, an offer is registered
+ * as well. When the validation fails, the reaction tries again *while it is registered*, its commit then
+ * taking its own offer back: of two that registered at the same time and see each other one
+ * finds the other, whoever commits first. After a wake-up it registers anew.
  *
- * attempt() is a choice that its left branch ends: once that has come through, the default is no
- * alternative any more (Prolog's soft cut), or the default would say "blocked" of what was not.
- *
- * Retry (another thread was faster) never chooses: the whole reaction starts again. So `+` and
- * attempt() cannot report contention as "blocked".
+ * A wake-up that was one of a list's (wait.h) is owed to the next one there unless it was used.
  */
+#include "turn.h"
+#include "evaluate.h"
 #include "explore.h"
-
-typedef struct strand {
-    Reagent *node;
-    PyObject *x; /* owned */
-    Py_ssize_t k;
-} strand;
-
-static bool push_frame(rx *r, strand *s, Reagent *node, Py_ssize_t index, Py_ssize_t previous, PyObject *x, PyObject *value)
-{
-    if (!RX_ROOM(r->frames, 1)) {
-        rx_drop(r, x);
-        rx_drop(r, value);
-        return false;
-    }
-    r->frames.at[r->frames.n] = (rx_frame){ node, s->k, index, previous, x, value };
-    s->k = (Py_ssize_t)r->frames.n++;
-    return true;
-}
-
-static Reagent *part(Reagent *n, Py_ssize_t i)
-{
-    if (PyTuple_CheckExact(n->a)) return (Reagent *)PyTuple_GET_ITEM(n->a, i);
-    return (Reagent *)(i ? n->b : n->a);
-}
-
-static Py_ssize_t parts(Reagent *n) { return PyTuple_CheckExact(n->a) ? PyTuple_GET_SIZE(n->a) : 2; }
-
-static rx_outcome backtrack(rx *r, strand *s)
-{
-    while (r->choices.n && !r->choices.at[r->choices.n - 1].node) rx_drop(r, r->choices.at[--r->choices.n].x);
-    if (!r->choices.n) return RX_BLOCK;
-    rx_choice *c = &r->choices.at[r->choices.n - 1];
-    if (!rx_room_to_roll_back(r, c->mark)) return RX_ERROR;
-    rx_drop(r, s->x);
-    s->x = NULL;
-    rx_rollback(r, c->mark);
-    s->node = part(c->node, c->index);
-    s->k = c->k;
-    if (++c->index == parts(c->node)) {
-        s->x = c->x;
-        r->choices.n--;
-    } else {
-        s->x = Py_NewRef(c->x);
-    }
-    return RX_DONE;
-}
-
-/* Until 3.11 making a tuple may start the collector, and so user code. */
-#define ALLOCATION_COLLECTS (PY_VERSION_HEX < 0x030c0000)
-
-static rx_outcome gather(rx *r, Py_ssize_t frame, Py_ssize_t n, PyObject *last, PyObject **out)
-{
-    rx_outcome o = ALLOCATION_COLLECTS ? rx_leave(r) : RX_DONE;
-    PyObject *t = o == RX_DONE ? PyTuple_New(n) : NULL;
-    if (ALLOCATION_COLLECTS && o == RX_DONE) o = rx_return(r, t);
-    if (o == RX_DONE && !t) o = RX_ERROR;
-    if (o != RX_DONE) {
-        rx_drop(r, last);
-        *out = NULL;
-        return o;
-    }
-    PyTuple_SET_ITEM(t, n - 1, last);
-    for (Py_ssize_t i = n - 1; i-- > 0; frame = r->frames.at[frame].previous)
-        PyTuple_SET_ITEM(t, i, Py_NewRef(r->frames.at[frame].value));
-    *out = t;
-    return RX_DONE;
-}
-
-/* Give s->x to the continuation. RX_DONE: the reaction's result is s->x; RX_GOTO: evaluate on. */
-static rx_outcome resume(rx *r, strand *s)
-{
-    while (s->k >= 0) {
-        rx_frame f = r->frames.at[s->k];
-        Py_ssize_t at = s->k;
-        if (f.index == FRAME_CUT) {
-            r->choices.at[f.previous].node = NULL;
-            s->k = f.next;
-            continue;
-        }
-        if (f.index == FRAME_SEQUENCE) {
-            s->node = f.node;
-            s->k = f.next;
-            return RX_GOTO;
-        }
-        /* together: f.value is the result of part index - 1, s->x that of part index */
-        Py_ssize_t n = parts(f.node), i = f.index;
-        s->k = f.next;
-        if (i + 1 < n) {
-            PyObject *x = Py_NewRef(f.x), *value = s->x;
-            s->x = x;
-            s->node = part(f.node, i + 1);
-            if (!push_frame(r, s, f.node, i + 1, at, Py_NewRef(x), value)) return RX_ERROR;
-            return RX_GOTO;
-        }
-        rx_outcome o = gather(r, at, n, s->x, &s->x);
-        if (o != RX_DONE) return o;
-    }
-    return RX_DONE;
-}
-
-/* Pinned. RX_DONE with *result, RX_BLOCK, RX_RETRY or RX_ERROR. */
-static rx_outcome evaluate(rx *r, Reagent *node, PyObject *x, PyObject **result)
-{
-    strand s = { node, Py_NewRef(x), -1 };
-    rx_outcome o;
-    for (unsigned steps = 1;; steps++) {
-        if (!RX_ROOM(r->drops, RX_STEP_DROPS)) {
-            r->over = true;
-            o = RX_ERROR;
-            break;
-        }
-        Reagent *n = s.node;
-        o = RX_GOTO;
-        switch (n->op->shape) {
-        case SHAPE_SEQUENCE:
-            s.node = (Reagent *)n->a;
-            if (!push_frame(r, &s, (Reagent *)n->b, FRAME_SEQUENCE, -1, NULL, NULL)) o = RX_ERROR;
-            break;
-        case SHAPE_CHOICE:
-            if (!RX_ROOM(r->choices, 1)) {
-                o = RX_ERROR;
-                break;
-            }
-            r->choices.at[r->choices.n++] = (rx_choice){ n, 1, s.k, Py_NewRef(s.x), rx_here(r) };
-            s.node = part(n, 0);
-            if (n->op->commits_first &&
-                !push_frame(r, &s, n, FRAME_CUT, (Py_ssize_t)r->choices.n - 1, NULL, NULL))
-                o = RX_ERROR;
-            break;
-        case SHAPE_TOGETHER:
-            s.node = part(n, 0);
-            if (!push_frame(r, &s, n, 0, -1, Py_NewRef(s.x), NULL)) o = RX_ERROR;
-            break;
-        case SHAPE_LEAF: {
-            PyObject *y = NULL;
-            if (__builtin_expect(r->explored, 0) && (o = rx_before_step(r, n)) != RX_DONE) break;
-            o = n->op->step(r, n, s.x, &y);
-            if (o == RX_DONE) {
-                rx_drop(r, s.x);
-                s.x = y;
-                o = resume(r, &s);
-                if (o == RX_DONE) {
-                    *result = s.x;
-                    return RX_DONE;
-                }
-            } else if (o == RX_GOTO) {
-                rx_drop(r, s.x);
-                s.x = Py_NewRef(Py_None);
-                if (RX_ROOM(r->kept, 1)) {
-                    r->kept.at[r->kept.n++] = y;
-                    s.node = (Reagent *)y;
-                } else {
-                    rx_drop(r, y);
-                    o = RX_ERROR;
-                }
-            } else if (o == RX_BLOCK) {
-                o = backtrack(r, &s);
-                if (o == RX_DONE) o = RX_GOTO;
-            }
-            break;
-        }
-        }
-        if (o != RX_GOTO) break;
-        /* A reagent may loop for ever through computed(): stay interruptible. */
-        if ((steps & 0xfff) == 0) {
-            rx_hold_all(r);
-            rx_unpin(r);
-            bool stop = PyErr_CheckSignals() < 0;
-            if (stop || !rx_pin(r)) { /* left unpinned: what a handler raised is no error of a stale log */
-                o = RX_ERROR;
-                break;
-            }
-            if (r->has_nodes && (o = rx_validate(r)) != RX_DONE) break;
-        }
-    }
-    rx_drop(r, s.x);
-    return o;
-}
 
 /* ---- after the commit ---------------------------------------------------------------------- */
 
-static PyObject *fetch_error(void)
+PyObject *rg_fetch_error(void)
 {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
@@ -209,66 +28,252 @@ static PyObject *fetch_error(void)
     return value;
 }
 
-/* All run, in order; errors are raised together. Takes over the actions. */
-static int run_actions(rx_action *a, size_t n)
+/* A reaction has happened; what is left to do in its name. Offers are owned. */
+typedef struct aftermath {
+    rx_action *actions; /* in the reaction's own array */
+    size_t n_actions;
+    size_t n_parties;
+    struct {
+        Offer *offer; /* NULL: the caller, or a party that has no actions */
+        PyObject *errors;
+        bool untold; /* for some error there was no memory */
+    } *party, alone;
+} aftermath;
+
+static void run_actions(aftermath *m)
 {
-    PyObject *errors = NULL;
-    bool untold = false; /* for some error there was no memory */
-    for (size_t i = 0; i < n; i++) {
-        PyObject *y = PyObject_CallOneArg(a[i].f, a[i].x);
-        Py_DECREF(a[i].f);
-        Py_DECREF(a[i].x);
+    for (size_t i = 0; i < m->n_actions; i++) {
+        rx_action a = m->actions[i];
+        PyObject *y = PyObject_CallOneArg(a.f, a.x);
+        Py_DECREF(a.f);
+        Py_DECREF(a.x);
         if (y) {
             Py_DECREF(y);
             continue;
         }
-        PyObject *e = fetch_error();
-        if (!errors) errors = PyList_New(0);
-        if (!errors || PyList_Append(errors, e) < 0) {
+        PyObject *e = rg_fetch_error();
+        PyObject **errors = &m->party[a.party].errors;
+        if (!*errors) *errors = PyList_New(0);
+        if (!*errors || PyList_Append(*errors, e) < 0) {
             PyErr_Clear(); /* the next one must not find it */
-            untold = true;
+            m->party[a.party].untold = true;
         }
         Py_XDECREF(e);
     }
-    if (untold) {
-        Py_XDECREF(errors);
-        PyErr_NoMemory();
-        return -1;
+}
+
+/* Of one party. New reference; NULL: there was none. Or NULL and *untold. */
+static PyObject *group_of(PyObject *errors, bool *untold)
+{
+    PyObject *group = NULL;
+    if (errors && !*untold) {
+        group = PyObject_CallFunction(PyExc_BaseExceptionGroup, "sO",
+                                      "post_commit actions failed after the reaction had happened", errors);
+        if (!group) *untold = true, PyErr_Clear();
     }
-    if (!errors) return 0;
-    PyObject *group = PyObject_CallFunction(PyExc_BaseExceptionGroup, "sO",
-                                            "post_commit actions failed after the reaction had happened", errors);
-    Py_DECREF(errors);
+    Py_XDECREF(errors);
+    return group;
+}
+
+/* All run, in order; each party's errors are raised together, in its name. False: the caller's, set. */
+static bool conclude(rg_state *st, aftermath *m)
+{
+    run_actions(m);
+    for (size_t i = 1; i < m->n_parties; i++) {
+        Offer *o = m->party[i].offer;
+        if (!o) continue;
+        PyObject *group = group_of(m->party[i].errors, &m->party[i].untold);
+        if (o->catalyst) {
+            if (group) rg_offer_fail(o, group);
+        } else {
+            o->error = group; /* without memory for it, it is not told */
+            rg_store(&o->ready, 1);
+            rg_slot *s = rg_here_quietly(st);
+            rg_pin(s);
+            rg_offer_notify(s, o);
+            rg_unpin(s);
+        }
+        Py_DECREF(o);
+    }
+    bool untold = m->party[0].untold;
+    PyObject *group = group_of(m->party[0].errors, &untold);
+    if (m->party != (void *)&m->alone) PyMem_RawFree(m->party);
+    if (untold) PyErr_NoMemory();
     if (group) {
         PyErr_SetObject((PyObject *)Py_TYPE(group), group);
         Py_DECREF(group);
     }
-    return -1;
+    return !group && !untold;
 }
 
-/* ---- running ------------------------------------------------------------------------------- */
-
-/* An error that came out of a stale log is nobody's fault: true, and cleared, if that is the case.
- * An interrupt is never swallowed. */
-static bool error_was_stale(rx *r)
+/* Before the commit: there must be memory for what comes after. */
+static bool foresee(rx *r, aftermath *m)
 {
-    if (!r->pinned || !r->log.n || !PyErr_ExceptionMatches(PyExc_Exception)) return false;
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    rx_outcome o = rx_validate(r);
-    if (o == RX_RETRY) {
-        r->over = true;
-        rx_drop(r, type);
-        rx_drop(r, value);
-        rx_drop(r, traceback);
-        return true;
+    m->n_parties = r->many ? r->world.parties.n : 1;
+    m->alone.offer = NULL;
+    m->alone.errors = NULL;
+    m->alone.untold = false;
+    m->party = (void *)&m->alone;
+    if (m->n_parties == 1 || !r->actions.n) return true;
+    if (!(m->party = PyMem_RawCalloc(m->n_parties, sizeof *m->party))) {
+        PyErr_NoMemory();
+        return false;
     }
-    if (o == RX_ERROR) PyErr_Clear();
-    PyErr_Restore(type, value, traceback);
-    return false;
+    return true;
 }
+
+static void forget(aftermath *m)
+{
+    if (m->party != (void *)&m->alone) PyMem_RawFree(m->party);
+}
+
+/* Just after it. Pinned. Partners without actions have their results. */
+static void take_over(rx *r, aftermath *m)
+{
+    m->actions = r->actions.at;
+    m->n_actions = r->actions.n;
+    r->actions.n = 0;
+    if (!m->n_actions) m->n_parties = 1;
+    for (size_t i = 0; i < m->n_actions; i++) {
+        int p = m->actions[i].party;
+        if (p && !m->party[p].offer) m->party[p].offer = (Offer *)Py_NewRef((PyObject *)r->world.parties.at[p].offer);
+    }
+    for (size_t i = 1; r->many && i < r->world.parties.n; i++)
+        if (!r->world.parties.at[i].offer->catalyst && !(m->n_actions && m->party[i].offer))
+            rg_offer_notify(r->slot, r->world.parties.at[i].offer);
+}
+
+/* ---- turns ----------------------------------------------------------------------------------- */
 
 #define SIGNALS_EVERY 64 /* lost races between two looks at pending signals */
+
+void rg_turn_begin(rg_turns *t, rg_state *st, Reagent *node, PyObject *x)
+{
+    *t = (rg_turns){ .st = st, .node = node, .x = x };
+}
+
+/* One try, to the end. Pinned before and after, unless it failed. */
+static rx_outcome attempt_once(rx *r, rg_turns *t, PyObject **result, aftermath *m)
+{
+    rx_outcome o = rx_evaluate(r, t->node, t->x, false, result);
+    if (o != RX_DONE) return o;
+    if (__builtin_expect(r->explored, 0)) o = rx_before_commit(r);
+    if (o == RX_DONE && __builtin_expect(r->many || r->mine, 0)) o = rx_add_offers(r);
+    if (o == RX_DONE) {
+        if (!foresee(r, m)) {
+            o = RX_ERROR;
+        } else {
+            o = rx_commit(r);
+            if (o != RX_DONE) forget(m);
+        }
+    }
+    if (o == RX_DONE) {
+        take_over(r, m);
+    } else {
+        rx_drop(r, *result);
+        *result = NULL;
+    }
+    return o;
+}
+
+/* It blocked, as far as the search went. RX_GOTO: search on. */
+static rx_outcome deepen(rx *r)
+{
+    rx_world *w = &r->world;
+    if (!r->many || !w->cut || !w->budget || w->limit >= RX_LAST_LIMIT) return RX_BLOCK;
+    const rx_mark start = { 0, 0, 0, 0, 0, 0, 0 };
+    if (!rx_room_to_roll_back(r, start)) return RX_ERROR;
+    rx_rollback(r, start);
+    rx_world_clear(r);
+    w->limit *= 2;
+    w->cut = false;
+    return RX_GOTO;
+}
+
+rx_outcome rg_turn(rx *r, rg_turns *t, bool may_park, PyObject **result)
+{
+    aftermath m;
+    rx_outcome o;
+    bool answered = false;
+    *result = NULL;
+    for (;;) {
+        if (!rx_pin(r)) {
+            o = RX_ERROR;
+            break;
+        }
+        r->mine = t->mine;
+        while ((o = attempt_once(r, t, result, &m)) == RX_BLOCK && (o = deepen(r)) == RX_GOTO) {}
+        if (o == RX_DONE || (o == RX_ERROR && !rx_error_was_stale(r))) break;
+        if (o == RX_BLOCK) {
+            if (!may_park) {
+                /* Not on contention: what was read must hold at one instant. */
+                o = rx_validate(r);
+                if (o == RX_DONE) o = RX_BLOCK;
+            } else {
+                const rx_mark start = { 0, 0, 0, 0, 0, 0, 0 };
+                o = rx_room_to_roll_back(r, start) ? RX_DONE : RX_ERROR;
+                if (o == RX_DONE) {
+                    rx_rollback(r, start);
+                    rx_world_clear(r);
+                    o = rx_register(r, t);
+                    if (o == RX_DONE) {
+                        rx_unpin(r);
+                        rx_flush_drops(r);
+                        return RX_PARK;
+                    }
+                }
+            }
+            if (o == RX_BLOCK || o == RX_ERROR) break;
+        }
+        rg_count(r->slot, STAT_RETRIES);
+        bool contended = rx_contended(r);
+        if (t->waiter)
+            rx_restart(r); /* registered with what this keeps alive */
+        else
+            rx_reset(r);
+        rx_unpin(r);
+        rx_flush_drops(r);
+        if (t->mine && rg_offer_is_over(t->mine)) {
+            answered = true;
+            break;
+        }
+        if (++t->lost % SIGNALS_EVERY == 0 && PyErr_CheckSignals() < 0) {
+            o = RX_ERROR;
+            break;
+        }
+        if (contended) rg_lost(r->slot, &t->backoff);
+    }
+    bool happened = o == RX_DONE;
+    if (happened) rg_count(r->slot, STAT_COMMITS);
+    PyObject *type = NULL, *value = NULL, *traceback = NULL;
+    if (!happened) PyErr_Fetch(&type, &value, &traceback);
+    rx_leave_waiter(r, t);
+    rx_pass_on(r, t, happened);
+    rx_reset(r);
+    rx_unpin(r);
+    rx_flush_drops(r);
+    if (type) PyErr_Restore(type, value, traceback);
+    if (happened) {
+        if (t->mine && !t->mine->catalyst) Py_CLEAR(t->mine); /* the commit took it back */
+        if (m.n_actions && !conclude(t->st, &m)) Py_CLEAR(*result);
+    }
+    return answered ? RX_DONE : o;
+}
+
+bool rg_turns_end(rg_turns *t, rx_outcome o, PyObject **result)
+{
+    Offer *mine = t->mine;
+    if (!mine) return true;
+    if (o != RX_DONE && rg_offer_take_back(mine)) {
+        Py_CLEAR(t->mine);
+        return true;
+    }
+    /* It happened, in somebody else's thread. */
+    if (o != RX_DONE) PyErr_Clear();
+    if (!rg_offer_take_answer(mine, result)) return false;
+    Py_CLEAR(t->mine);
+    return true;
+}
 
 /* deadline: monotonic ns; INT64_MAX for none; INT64_MIN: do not park. NULL with *blocked set and no
  * error: it blocked until the deadline. */
@@ -276,76 +281,22 @@ static PyObject *run(rg_state *st, Reagent *node, PyObject *x, int64_t deadline,
 {
     rx r;
     rx_init(&r, st);
-    rg_backoff backoff = { 0 };
-    PyObject *result = NULL;
+    rg_turns t;
+    rg_turn_begin(&t, st, node, x);
+    PyObject *result;
     rx_outcome o;
-    for (unsigned lost = 0;;) {
-        if (!rx_pin(&r)) {
-            o = RX_ERROR;
-            break;
-        }
-        o = evaluate(&r, node, x, &result);
-        if (o == RX_DONE) {
-            if (__builtin_expect(r.explored, 0)) o = rx_before_commit(&r);
-            if (o == RX_DONE) o = rx_commit(&r);
-            if (o == RX_DONE) break;
-            rx_drop(&r, result);
-        }
-        result = NULL;
-        if (o == RX_ERROR && !error_was_stale(&r)) break;
-        if (o == RX_BLOCK) {
-            if (deadline == INT64_MIN) {
-                /* Not on contention: what was read must hold at one instant. */
-                o = rx_validate(&r);
-                if (o == RX_DONE) {
-                    *blocked = true;
-                    break;
-                }
-            } else {
-                const rx_mark start = { 0, 0, 0, 0, 0, 0 };
-                if (rx_room_to_roll_back(&r, start)) {
-                    rx_rollback(&r, start);
-                    o = rx_park(&r, deadline, node);
-                } else {
-                    o = RX_ERROR;
-                }
-                rx_unpin(&r);
-                if (o == RX_BLOCK) *blocked = true;
-                if (o != RX_RETRY) break;
-                rx_reset(&r);
-                rx_unpin(&r);
-                rx_flush_drops(&r);
-                continue;
-            }
-            if (o == RX_ERROR) break;
-        }
-        rg_count(r.slot, STAT_RETRIES);
-        bool contended = rx_contended(&r);
-        rx_reset(&r);
-        rx_unpin(&r);
-        rx_flush_drops(&r);
-        if (++lost % SIGNALS_EVERY == 0 && PyErr_CheckSignals() < 0) {
-            o = RX_ERROR;
-            break;
-        }
-        if (contended) rg_lost(r.slot, &backoff);
+    while ((o = rg_turn(&r, &t, deadline != INT64_MIN, &result)) == RX_PARK) {
+        o = rx_park(&r, &t, deadline);
+        if (o == RX_BLOCK || o == RX_ERROR) break;
     }
-    size_t n_actions = 0;
-    rx_action *actions = NULL;
-    if (o == RX_DONE && result) {
-        rg_count(r.slot, STAT_COMMITS);
-        actions = r.actions.at;
-        n_actions = r.actions.n;
-        r.actions.n = 0;
+    bool late = o == RX_BLOCK;
+    while (!rg_turns_end(&t, o, &result)) {
+        o = RX_DONE;
+        late = false;
+        rx_await_actions(&r, &t);
     }
-    PyObject *type = NULL, *value = NULL, *traceback = NULL;
-    if (o == RX_ERROR || o == RX_BLOCK) PyErr_Fetch(&type, &value, &traceback);
-    rx_reset(&r);
-    rx_unpin(&r);
-    rx_flush_drops(&r);
-    if (type) PyErr_Restore(type, value, traceback);
-    if (n_actions && run_actions(actions, n_actions) < 0) Py_CLEAR(result);
     rx_free(&r);
+    *blocked = late && !result && !PyErr_Occurred();
     return result;
 }
 

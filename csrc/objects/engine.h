@@ -17,10 +17,9 @@ bool rg_timeout(PyObject *arg, double *seconds);
 /* The generic call of a reagent, (x=None, *, timeout=None). */
 PyObject *rg_reagent_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames);
 
-/* park.c: wait until a word of the log changes. RX_RETRY: look again; RX_BLOCK: the deadline is
- * over; RX_ERROR: nothing could wake it, or an interrupt. deadline: monotonic ns, or INT64_MAX. */
-rx_outcome rx_park(rx *, int64_t deadline, Reagent *what);
 int64_t rg_monotonic_ns(void);
+/* The error that is set, as an exception; NULL without memory. */
+PyObject *rg_fetch_error(void);
 
 enum { STAT_COMMITS, STAT_RETRIES, STAT_WAITS, STAT_WAKEUPS };
 static inline void rg_count(rg_slot *s, int which)

@@ -1,6 +1,7 @@
 /* log.c - see log.h. */
 #include "explore.h"
 #include "words.h"
+#include "world_ops.h"
 
 bool rx_grow(rx *r, void *array, size_t size, size_t more, void *first)
 {
@@ -32,6 +33,8 @@ void rx_init(rx *r, rg_state *st)
     r->slot = NULL;
     r->space = NULL;
     r->pinned = r->has_nodes = r->validated = r->exposed = r->over = r->grown = r->explored = false;
+    r->many = r->theirs = r->orphaned = false;
+    r->mine = NULL;
     r->index = NULL;
     ARRAY_INIT(r->log);
     ARRAY_INIT(r->undos);
@@ -46,6 +49,7 @@ void rx_init(rx *r, rg_state *st)
 
 void rx_free(rx *r)
 {
+    rx_world_close(r, false); /* nothing is in it any more */
     if (!r->grown) return;
     ARRAY_FREE(r->log);
     ARRAY_FREE(r->undos);
@@ -155,7 +159,7 @@ rx_entry *rx_read(rx *r, const rg_space *space, unsigned me, rg_word *w, rx_kind
     if (!RX_ROOM(r->log, 1)) return NULL;
     e = &r->log.at[r->log.n];
     uint64_t v = rx_word_value(r, space, me, w);
-    *e = (rx_entry){ w, v, v, home, (uint8_t)kind, 0, 0, home && rx_is_private(r, home) };
+    *e = (rx_entry){ w, v, v, home, NULL, (uint8_t)kind, 0, 0, home && rx_is_private(r, home) };
     r->log.n++;
     r->validated = r->log.n == 1; /* one read is one instant */
     r->has_nodes |= kind == WORD_NODE;
@@ -167,6 +171,15 @@ rx_entry *rx_read(rx *r, const rg_space *space, unsigned me, rg_word *w, rx_kind
         }
     }
     return &r->log.at[r->log.n - 1];
+}
+
+rx_outcome rx_note(rx *r, rg_word *w, rx_kind kind, uint64_t value)
+{
+    rx_entry *e = rx_find(r, w);
+    if (e) return e->old == value ? RX_DONE : RX_RETRY;
+    if (!(e = rx_read_private(r, w, kind, NULL))) return RX_ERROR;
+    if (e->old == value) return RX_DONE;
+    return RX_RETRY;
 }
 
 bool rx_write(rx *r, rx_entry *e, uint64_t value)
@@ -328,14 +341,14 @@ static void unhold(rx *r, rx_entry *e)
 
 rx_mark rx_here(rx *r)
 {
-    return (rx_mark){ r->undos.n, r->frames.n, r->nodes.n, r->unlinked.n, r->actions.n, r->kept.n };
+    return (rx_mark){ r->undos.n, r->frames.n, r->nodes.n, r->unlinked.n, r->actions.n, r->kept.n, r->log.n };
 }
 
 bool rx_room_to_roll_back(rx *r, rx_mark m)
 {
     /* A frame and an action have two references each. Entries that go are links of nodes. */
     return RX_ROOM(r->drops, r->undos.n - m.undos + 2 * (r->frames.n - m.frames) + 2 * (r->actions.n - m.actions) +
-                                 r->nodes.n - m.nodes + r->kept.n - m.kept + RX_STEP_DROPS);
+                                 r->nodes.n - m.nodes + r->kept.n - m.kept + rx_world_refs(r) + RX_STEP_DROPS);
 }
 
 static void forget_private_entries(rx *r, size_t nodes)
@@ -391,13 +404,21 @@ void rx_rollback(rx *r, rx_mark m)
                 rg_retire_lazily(r->slot, n, rg_node_reclaim);
         }
     }
-    while (r->kept.n > m.kept) rx_drop(r, r->kept.at[--r->kept.n]);
+    /* Words in the log may belong to objects that only these keep alive. */
+    while (r->kept.n > m.kept && r->log.n <= m.log) rx_drop(r, r->kept.at[--r->kept.n]);
 }
 
-void rx_reset(rx *r)
+void rx_pop_choice(rx *r)
+{
+    rx_choice *c = &r->choices.at[--r->choices.n];
+    rx_drop(r, c->x);
+    rx_saved_free(r, c->saved);
+}
+
+static void give_up(rx *r, bool keep)
 {
     r->over = true;
-    while (r->choices.n) rx_drop(r, r->choices.at[--r->choices.n].x);
+    while (r->choices.n) rx_pop_choice(r);
     /* Written values that undo records still own. */
     for (size_t i = 0; i < r->undos.n; i++) {
         rx_undo *u = &r->undos.at[i];
@@ -416,6 +437,10 @@ void rx_reset(rx *r)
         PyMem_RawFree(r->index);
         r->index = NULL;
     }
-    rx_rollback(r, (rx_mark){ 0, 0, 0, 0, 0, 0 });
-    r->exposed = r->over = false;
+    rx_world_close(r, keep);
+    rx_rollback(r, (rx_mark){ 0, 0, 0, 0, 0, keep ? r->kept.n : 0, 0 });
+    r->exposed = r->over = r->theirs = r->orphaned = false;
 }
+
+void rx_reset(rx *r) { give_up(r, false); }
+void rx_restart(rx *r) { give_up(r, true); }

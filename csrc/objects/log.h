@@ -14,12 +14,14 @@
 
 #include "state.h"
 
-typedef enum { WORD_OBJECT, WORD_INT, WORD_NODE } rx_kind;
+/* WORD_ARRIVALS: of a channel's side (channel.h), logged when nobody there was of use. */
+typedef enum { WORD_OBJECT, WORD_INT, WORD_NODE, WORD_ARRIVALS } rx_kind;
 
 typedef struct rx_entry {
     rg_word *word;
     uint64_t old, cur;
     rg_node *home; /* node that the word is in, or NULL */
+    rg_list *empty; /* of whoever waits for an item: the word is how a structure shows that it has one */
     uint8_t kind, dirty, held, private_;
 } rx_entry;
 
@@ -37,29 +39,38 @@ typedef struct rx_unlinked {
 
 typedef struct rx_action {
     PyObject *f, *x;
+    int party; /* whose it is */
 } rx_action;
 
-enum { FRAME_SEQUENCE = -1, FRAME_CUT = -2 };
+enum { FRAME_SEQUENCE = -1, FRAME_CUT = -2, FRAME_JOIN = -3 };
 
 /* A continuation frame; frames are immutable, so a choice keeps its own by index alone. */
 typedef struct rx_frame {
     Reagent *node;
     Py_ssize_t next;  /* frame to go on with afterwards, or -1 */
     Py_ssize_t index;    /* together: which part is running; else FRAME_... */
-    Py_ssize_t previous; /* together: frame whose `value` is the result before, or -1; cut: the choice */
+    Py_ssize_t previous; /* together: frame whose `value` is the result before, or -1; cut: the choice;
+                          * join: the join, and `next` is the part whose result comes here */
     PyObject *x, *value; /* owned */
 } rx_frame;
 
 /* Where to go back to. */
 typedef struct rx_mark {
-    size_t undos, frames, nodes, unlinked, actions, kept;
+    size_t undos, frames, nodes, unlinked, actions, kept, log;
 } rx_mark;
 
+typedef enum { CHOICE_CUT, CHOICE_ALTERNATIVES, CHOICE_MATCH, CHOICE_RECRUIT } rx_choice_kind;
+
 typedef struct rx_choice {
-    Reagent *node; /* NULL: cut, no alternative is left */
-    Py_ssize_t index; /* next alternative */
+    rx_choice_kind kind; /* CHOICE_CUT: no alternative is left */
+    int party;
+    Reagent *node;
+    Py_ssize_t index; /* next alternative; match: the next strand to look at; recruit: the strand that seeks */
     Py_ssize_t k;
     PyObject *x; /* owned */
+    struct rx_saved *saved; /* the strands as they were; NULL: there was one alone (world.h) */
+    uint64_t seq, arrivals; /* recruit: the last offer looked at, and the side's arrivals before that */
+    size_t from, to;        /* recruit: offers at hand, in world.recruits */
     rx_mark mark;
 } rx_choice;
 
@@ -71,6 +82,8 @@ typedef struct rx_choice {
         T first[inline_n];    \
     }
 
+#include "world.h"
+
 typedef struct rx {
     rg_state *st;
     rg_slot *slot;
@@ -81,6 +94,11 @@ typedef struct rx {
     bool explored; /* the thread is: it hands over between steps (explore.h) */
     bool exposed; /* a k-CAS has named our words: helpers may know private nodes */
     bool over;    /* nothing that was read counts any more: whatever comes next, the log goes */
+    bool many;    /* there are strands beside the one that runs, or parties: `world` is in use */
+    bool theirs;  /* the error that is set came out of a function of the strand's party */
+    bool orphaned; /* some endpoint's partner is gone for ever */
+    int party;    /* whose strand runs */
+    struct Offer *mine; /* the reaction's own offer, once it has waited; or the catalyst that it is */
     size_t *index; /* hash of entries by word once they are many; 0: empty */
     size_t index_mask;
     RX_ARRAY(rx_entry, 8) log;
@@ -92,6 +110,7 @@ typedef struct rx {
     RX_ARRAY(rx_action, 4) actions;
     RX_ARRAY(PyObject *, 16) drops; /* references to give up once unpinned */
     RX_ARRAY(PyObject *, 4) kept;   /* reagents made on the way */
+    rx_world world;
 } rx;
 
 /* Words private to the process (the interpreter, really), or in a Segment? With the GIL accesses to
@@ -158,6 +177,8 @@ void rx_flush_drops(rx *);
 rx_entry *rx_read(rx *, const rg_space *, unsigned me, rg_word *, rx_kind, rg_node *home);
 /* The entry of a word that is in the log, or NULL. */
 rx_entry *rx_find(rx *, rg_word *);
+/* A word of the process held `value` when it was looked at before: RX_DONE, or RX_RETRY if the log knows better. */
+rx_outcome rx_note(rx *, rg_word *, rx_kind, uint64_t value);
 /* Process-private words. */
 static inline rx_entry *rx_read_private(rx *r, rg_word *w, rx_kind kind, rg_node *home)
 {
@@ -185,8 +206,11 @@ static inline void rx_settle(rx *r)
 rx_mark rx_here(rx *);
 bool rx_room_to_roll_back(rx *, rx_mark); /* for what the rollback will drop */
 void rx_rollback(rx *, rx_mark);
+void rx_pop_choice(rx *);
 /* Gives up everything but drops; the reads too. */
 void rx_reset(rx *);
+/* The same, but what its waiter is registered with stays alive. */
+void rx_restart(rx *);
 /* RX_DONE: it happened, and writers' waiters were woken. RX_RETRY: nothing happened. Pinned. */
 rx_outcome rx_commit(rx *);
 

@@ -1,5 +1,7 @@
 /* module.c - the extension module reagents._core: state, types, statistics. */
+#include "channel.h"
 #include "explore.h"
+#include "turn.h"
 
 static rg_state *state(PyObject *m) { return PyModule_GetState(m); }
 
@@ -69,6 +71,9 @@ static int with_gc_callback(PyObject *m)
 #endif
 }
 
+/* An object that is nothing but itself. */
+static PyObject *mark(void) { return PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type); }
+
 static int module_exec(PyObject *m)
 {
     rg_state *st = state(m);
@@ -108,12 +113,24 @@ static int module_exec(PyObject *m)
         { &st->queue_type, &rg_queue_spec, rg_queue_ops },
         { &st->counter_type, &rg_counter_spec, rg_counter_ops },
         { &st->atomic_int_type, &rg_atomic_int_spec, rg_atomic_int_ops },
+        { &st->endpoint_type, &rg_endpoint_spec, rg_endpoint_ops },
+        { &st->exchanger_type, &rg_exchanger_spec, rg_exchanger_ops },
+        { &st->offer_type, &rg_offer_spec, NULL },
+        { &st->pending_type, &rg_pending_spec, NULL },
+        { &st->catalyst_type, &rg_catalyst_spec, NULL },
+        { &st->transaction_type, &rg_transaction_spec, NULL },
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (!(*types[i].at = add_type(m, types[i].spec))) return -1;
         if (types[i].ops && rg_add_methods(st, *types[i].at, types[i].ops) < 0) return -1;
     }
     if (PyModule_AddFunctions(m, rg_combinators) < 0 || PyModule_AddFunctions(m, rg_explore_functions) < 0 ||
+        PyModule_AddFunctions(m, rg_channel_functions) < 0 || PyModule_AddFunctions(m, rg_catalyst_functions) < 0 ||
+        PyModule_AddFunctions(m, rg_direct_functions) < 0 ||
+        !(st->unwinding = PyErr_NewExceptionWithDoc("reagents.Unwinding",
+            "Leaves a function in direct style whose reaction blocks or starts again. Not to be caught.",
+            PyExc_BaseException, NULL)) ||
+        !(st->offered = mark()) || !(st->withdrawn = mark()) ||
         rg_reagent_init(st, m) < 0 || rg_shared_init(st, m) < 0) return -1;
     return with_gc_callback(m);
 }
@@ -123,7 +140,9 @@ static PyObject **objects_of(rg_state *st, size_t i)
     PyObject **all[] = { (PyObject **)&st->reagent_type, (PyObject **)&st->method_type, (PyObject **)&st->block_type,
                          (PyObject **)&st->ref_type, (PyObject **)&st->stack_type, (PyObject **)&st->queue_type,
                          (PyObject **)&st->counter_type, (PyObject **)&st->atomic_int_type, (PyObject **)&st->word_type,
-                         (PyObject **)&st->mapping_type,
+                         (PyObject **)&st->mapping_type, (PyObject **)&st->endpoint_type,
+                         (PyObject **)&st->exchanger_type, (PyObject **)&st->offer_type, (PyObject **)&st->pending_type,
+                         (PyObject **)&st->catalyst_type, (PyObject **)&st->transaction_type, &st->unwinding, &st->offered, &st->withdrawn,
                          &st->block, &st->identity, &st->never, &st->queue_empty, &st->stack_empty,
                          &st->str_block, &st->str_timeout, &st->str_item };
     return i < sizeof all / sizeof *all ? all[i] : NULL;

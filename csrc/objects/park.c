@@ -1,10 +1,10 @@
-/* park.c - how a blocked reaction waits.
+/* park.c - how a blocked reaction registers, and how its thread waits.
  *
- * Register on every word of the log, validate, park, leave. A writer that changed a word before
- * the validation is found by it; one that changes it later finds the registration. What was read
- * is held from before the validation until after leaving, so "unchanged" means unchanged.
+ * What was read is held from before the validation until after leaving, so "unchanged" means unchanged.
  */
+#include "channel.h"
 #include "explore.h"
+#include "turn.h"
 
 #include <time.h>
 
@@ -15,78 +15,201 @@ int64_t rg_monotonic_ns(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+/* ---- waiters ------------------------------------------------------------------------------------ */
+
 static void wake(rg_waiter *w) { PyThread_release_lock(w->arg); }
 
 static void done(rg_waiter *w)
 {
-    PyThread_free_lock(w->arg);
+    if (w->wake == wake) PyThread_free_lock(w->arg);
+    if (w->later) Py_DECREF((PyObject *)w->arg);
+    Py_XDECREF((PyObject *)w->offer);
     PyMem_RawFree(w);
 }
 
-static rg_waiter *waiter_new(rx *r)
+static void no_wake(rg_waiter *w) { (void)w; } /* `later` does it */
+
+static rg_waiter *waiter_new(rx *r, rg_turns *t, size_t n)
 {
-    rg_waiter *w = PyMem_RawMalloc(sizeof *w + r->log.n * sizeof w->recs[0]);
+    rg_waiter *w = PyMem_RawCalloc(1, sizeof *w + n * sizeof w->recs[0]);
     if (!w) return NULL;
-    if (__builtin_expect(r->explored, 0)) {
+    w->done = done;
+    if (t->later) {
+        w->wake = no_wake;
+        w->later = t->later;
+        w->arg = Py_NewRef(t->later_arg);
+    } else if (__builtin_expect(r->explored, 0)) {
         rg_waiter_explored(w);
     } else if ((w->arg = PyThread_allocate_lock())) {
         PyThread_acquire_lock(w->arg, NOWAIT_LOCK);
         w->wake = wake;
-        w->done = done;
     } else {
         PyMem_RawFree(w);
         return NULL;
     }
+    w->offer = Py_XNewRef((PyObject *)t->mine);
     rg_store(&w->state, RG_WAITING);
-    rg_store(&w->linked, r->log.n);
-    w->n = r->log.n;
-    for (size_t i = 0; i < w->n; i++) w->recs[i].word = r->log.at[i].word;
+    rg_store(&w->linked, n);
+    w->n = n;
     return w;
 }
+
+/* Where to register because of an entry. */
+static void place(const rx_entry *e, rg_list **list, rg_word **word)
+{
+    *list = NULL;
+    *word = NULL;
+    if (e->kind == WORD_ARRIVALS)
+        *list = &rg_side_of_arrivals(e->word)->dual->offers;
+    else if (e->empty && !e->old)
+        *list = e->empty;
+    else
+        *word = e->word;
+}
+
+static bool is_in(const rg_waiter *w, const rx_entry *e)
+{
+    rg_list *list;
+    rg_word *word;
+    place(e, &list, &word);
+    for (size_t i = 0; i < w->n; i++)
+        if (word ? w->recs[i].word == word : w->recs[i].list == list) return true;
+    return false;
+}
+
+static bool covers(rg_waiter *w, rx *r)
+{
+    if (rg_load(&w->state) != RG_WAITING) return false;
+    for (size_t i = 0; i < r->log.n; i++)
+        if (!is_in(w, &r->log.at[i])) return false;
+    return true;
+}
+
+/* Several entries may lead to one place. */
+static void fill(rg_waiter *w, rx *r)
+{
+    w->n = 0;
+    for (size_t i = 0; i < r->log.n; i++) {
+        const rx_entry *e = &r->log.at[i];
+        if ((e->kind == WORD_ARRIVALS || e->empty) && is_in(w, e)) continue;
+        rg_waitrec *rec = &w->recs[w->n++];
+        place(e, &rec->list, &rec->word);
+        rec->offers = e->kind == WORD_ARRIVALS;
+    }
+    rg_store(&w->linked, w->n);
+}
+
+/* Our own arrival is no news. */
+static void discount(rg_waiter *w, rx *r)
+{
+    for (size_t i = 0; i < w->n; i++) {
+        if (!w->recs[i].offers) continue;
+        rx_entry *e = rx_find(r, &w->recs[i].list->arrivals);
+        if (e && e->old + 1 == w->recs[i].link.seq) e->old = e->cur = w->recs[i].link.seq;
+    }
+}
+
+/* ---- registering -------------------------------------------------------------------------------- */
+
+static rx_outcome refuse(rx *r, rg_turns *t)
+{
+    bool orphaned = r->orphaned;
+    rx_settle(r);
+    if (orphaned)
+        PyErr_Format(PyExc_RuntimeError, "%R blocks for ever: the other endpoint of its channel was collected", t->node);
+    else
+        PyErr_Format(PyExc_RuntimeError, "%R blocks for ever: it has read nothing that could change", t->node);
+    return RX_ERROR;
+}
+
+static rx_outcome make_offer(rx *r, rg_turns *t)
+{
+    rx_hold_all(r);
+    rx_unpin(r); /* making an object may start the collector */
+    rx_flush_drops(r);
+    t->mine = rg_offer_new(t->st, t->node, t->x);
+    return rx_pin(r) && t->mine ? RX_DONE : RX_ERROR;
+}
+
+rx_outcome rx_register(rx *r, rg_turns *t)
+{
+    if (!r->log.n) return refuse(r, t);
+    bool offers = false;
+    for (size_t i = 0; i < r->log.n; i++) offers |= r->log.at[i].kind == WORD_ARRIVALS;
+    if (offers && !t->mine) {
+        rx_outcome o = make_offer(r, t);
+        if (o != RX_DONE) return o;
+    }
+    rx_hold_all(r);
+    if (!t->waiter || !covers(t->waiter, r)) {
+        rx_leave_waiter(r, t);
+        rg_waiter *w = waiter_new(r, t, r->log.n);
+        if (!w || !rg_reserve(r->slot, r->log.n)) {
+            if (w) w->done(w);
+            PyErr_NoMemory();
+            return RX_ERROR;
+        }
+        fill(w, r);
+        t->waiter = w;
+        if (t->mine) rg_store(&t->mine->waiter, (uint64_t)(uintptr_t)w);
+        rg_wait_register(r->slot, w);
+        discount(w, r);
+        rg_count(r->slot, STAT_WAITS);
+    }
+    /* Answered before the waiter was there to be notified? */
+    if (t->mine && !rx_is_open(r, t->mine)) return RX_RETRY;
+    rx_outcome o = rx_validate(r);
+    if (o == RX_DONE) rx_pass_on(r, t, false);
+    return o;
+}
+
+void rx_leave_waiter(rx *r, rg_turns *t)
+{
+    rg_waiter *w = t->waiter;
+    if (!w) return;
+    t->waiter = NULL;
+    if (t->mine) rg_store(&t->mine->waiter, 0);
+    rg_slot *s = rg_here_quietly(r->st);
+    uint64_t why = rg_wait_leave(s, w);
+    if (why == RG_WAITING) return;
+    rg_count(s, STAT_WAKEUPS);
+    if (why > RG_LEFT) {
+        if (t->owes) rx_pass_on(r, t, false);
+        t->owes = (rg_list *)(uintptr_t)why;
+    }
+}
+
+void rx_pass_on(rx *r, rg_turns *t, bool committed)
+{
+    rg_list *list = t->owes;
+    if (!list) return;
+    t->owes = NULL;
+    /* It is used if the reaction took something out, or saw, after having registered again, that there is nothing. */
+    for (size_t i = 0; i < r->log.n; i++) {
+        const rx_entry *e = &r->log.at[i];
+        if (e->empty == list && (committed ? e->cur != e->old || !e->old : t->waiter && !e->old)) return;
+    }
+    rg_wake_some_after(rg_here_quietly(r->st), list, 1);
+}
+
+/* ---- threads ------------------------------------------------------------------------------------ */
 
 /* Parked, the lock can be waited for in slices only: a shared word may change in another process,
  * which does not know our waiters. */
 #define SHARED_SLICE_US 1000
 
-rx_outcome rx_park(rx *r, int64_t deadline, Reagent *what)
+static rx_outcome wait_for_lock(rx *r, rg_waiter *w, int64_t deadline)
 {
-    if (!r->log.n) {
-        rx_settle(r);
-        PyErr_Format(PyExc_RuntimeError, "%R blocks for ever: it has read nothing that could change", what);
-        return RX_ERROR;
-    }
-    rg_waiter *w = waiter_new(r);
-    if (!w || !rg_reserve(r->slot, r->log.n)) {
-        if (w) w->done(w);
-        PyErr_NoMemory();
-        return RX_ERROR;
-    }
     bool shared = r->space != &r->st->domain->space;
-    rx_hold_all(r);
-    rg_count(r->slot, STAT_WAITS);
-    rg_wait_register(r->slot, w);
-    rx_outcome o = rx_validate(r);
-    rx_unpin(r);
-    rx_flush_drops(r);
-    if (o == RX_DONE && r->explored) o = rx_wait_explored(r, w, deadline != INT64_MAX);
-    while (o == RX_DONE) {
+    for (;;) {
         /* Before each wait, for a signal interrupts only the wait that it finds this thread in: not the one
          * after, and none when it was delivered to another thread. */
-        if (Py_MakePendingCalls() < 0 || PyErr_CheckSignals() < 0) {
-            o = RX_ERROR;
-            break;
-        }
-        if (rg_wait_forgotten(r->slot, w)) { /* a handler has forked, and this is the child */
-            o = RX_RETRY;
-            break;
-        }
+        if (Py_MakePendingCalls() < 0 || PyErr_CheckSignals() < 0) return RX_ERROR;
+        if (rg_wait_forgotten(rg_here_quietly(r->st), w)) return RX_RETRY; /* a handler has forked, and this is the child */
         int64_t us = -1;
         if (deadline != INT64_MAX) {
             us = (deadline - rg_monotonic_ns() + 999) / 1000;
-            if (us <= 0) {
-                o = RX_BLOCK;
-                break;
-            }
+            if (us <= 0) return RX_BLOCK;
             if (us > 3600LL * 1000000) us = 3600LL * 1000000;
         }
         bool slice = shared && (us < 0 || us > SHARED_SLICE_US);
@@ -95,18 +218,57 @@ rx_outcome rx_park(rx *r, int64_t deadline, Reagent *what)
         Py_BEGIN_ALLOW_THREADS
         got = PyThread_acquire_lock_timed(w->arg, us, 1);
         Py_END_ALLOW_THREADS
-        if (got == PY_LOCK_ACQUIRED) {
-            o = RX_RETRY;
-        } else if (got != PY_LOCK_INTR && shared) {
-            o = rx_pin(r) ? rx_validate(r) : RX_ERROR;
+        if (got == PY_LOCK_ACQUIRED) return RX_RETRY;
+        if (got != PY_LOCK_INTR && shared) {
+            rx_outcome o = rx_pin(r) ? rx_validate(r) : RX_ERROR;
             rx_unpin(r);
+            if (o != RX_DONE) return o;
         }
     }
+}
+
+rx_outcome rx_park(rx *r, rg_turns *t, int64_t deadline)
+{
+    rx_outcome o = r->explored ? rx_wait_explored(r, t->waiter, deadline != INT64_MAX) : wait_for_lock(r, t->waiter, deadline);
     PyObject *type = NULL, *value = NULL, *traceback = NULL;
     if (o == RX_ERROR) PyErr_Fetch(&type, &value, &traceback);
-    if (o == RX_RETRY) rg_count(r->slot, STAT_WAKEUPS);
-    rg_wait_leave(r->slot, w);
-    if (!rx_pin(r)) o = RX_ERROR; /* as the caller had it */
+    rx_leave_waiter(r, t);
+    if (!rx_pin(r) && o == RX_RETRY) o = RX_ERROR;
+    rx_reset(r);
+    if (o != RX_RETRY) rx_pass_on(r, t, false);
+    rx_unpin(r);
+    rx_flush_drops(r);
     if (type) PyErr_Restore(type, value, traceback);
     return o;
+}
+
+bool rx_register_for_actions(rx *r, rg_turns *t)
+{
+    rx_leave_waiter(r, t);
+    rx_pass_on(r, t, false);
+    rg_waiter *w = waiter_new(r, t, 0);
+    if (!w) return false;
+    rg_slot *s = rg_here_quietly(r->st);
+    rg_pin(s);
+    t->waiter = w;
+    rg_store(&t->mine->waiter, (uint64_t)(uintptr_t)w);
+    rg_wait_register(s, w);
+    rg_unpin(s);
+    return !rg_load(&t->mine->ready);
+}
+
+/* Whatever else the matter is: it happened, and the result comes. */
+void rx_await_actions(rx *r, rg_turns *t)
+{
+    if (rx_register_for_actions(r, t)) {
+        if (r->explored) {
+            (void)rx_wait_explored(r, t->waiter, false);
+            PyErr_Clear();
+        } else {
+            Py_BEGIN_ALLOW_THREADS
+            PyThread_acquire_lock(t->waiter->arg, WAIT_LOCK);
+            Py_END_ALLOW_THREADS
+        }
+    }
+    if (t->waiter) rx_leave_waiter(r, t);
 }

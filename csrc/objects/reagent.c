@@ -8,6 +8,15 @@
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
+/* Of the parts of a combinator. */
+static bool any_swaps(PyObject *a, PyObject *b)
+{
+    if (!PyTuple_CheckExact(a)) return ((Reagent *)a)->swaps || ((Reagent *)b)->swaps;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(a); i++)
+        if (((Reagent *)PyTuple_GET_ITEM(a, i))->swaps) return true;
+    return false;
+}
+
 PyObject *rg_reagent_new(rg_state *st, const rg_op *op, PyObject *a, PyObject *b)
 {
     Reagent *r = PyObject_GC_New(Reagent, st->reagent_type);
@@ -17,6 +26,7 @@ PyObject *rg_reagent_new(rg_state *st, const rg_op *op, PyObject *a, PyObject *b
     r->op = op;
     r->a = Py_XNewRef(a);
     r->b = Py_XNewRef(b);
+    r->swaps = op->swaps || (op->shape != SHAPE_LEAF && any_swaps(a, b));
     r->weakrefs = NULL;
     PyObject_GC_Track(r);
     return (PyObject *)r;
@@ -137,7 +147,7 @@ static rx_outcome step_computed(rx *r, Reagent *n, PyObject *x, PyObject **y)
 static rx_outcome step_post_commit(rx *r, Reagent *n, PyObject *x, PyObject **y)
 {
     if (!RX_ROOM(r->actions, 1)) return RX_ERROR;
-    r->actions.at[r->actions.n++] = (rx_action){ Py_NewRef(n->a), Py_NewRef(x) };
+    r->actions.at[r->actions.n++] = (rx_action){ Py_NewRef(n->a), Py_NewRef(x), r->party };
     *y = Py_NewRef(x);
     return RX_DONE;
 }
@@ -147,7 +157,7 @@ static const rg_op op_identity = { .name = "identity", .step = step_identity };
 static const rg_op op_never = { .name = "never", .step = step_never };
 static const rg_op op_lift = { .name = "lift", .step = step_lift };
 static const rg_op op_guard = { .name = "guard", .step = step_guard };
-static const rg_op op_computed = { .name = "computed", .step = step_computed };
+static const rg_op op_computed = { .name = "computed", .step = step_computed, .swaps = true };
 static const rg_op op_post_commit = { .name = "post_commit", .step = step_post_commit };
 
 PyObject *rg_lifted(rg_state *st, PyObject *o)
@@ -377,7 +387,25 @@ static PyMemberDef reagent_members[] = {
     { "__weaklistoffset__", Py_T_PYSSIZET, offsetof(Reagent, weakrefs), Py_READONLY, NULL },
     { NULL },
 };
+/* In Python: coroutines are its business. */
+static PyObject *reagent_arun(PyObject *self, PyObject *args, PyObject *kw)
+{
+    PyObject *module = PyImport_ImportModule("reagents.asynchronous"), *f = module ? PyObject_GetAttrString(module, "arun") : NULL;
+    PyObject *bound = f ? PyMethod_New(f, self) : NULL, *y = bound ? PyObject_Call(bound, args, kw) : NULL;
+    Py_XDECREF(module);
+    Py_XDECREF(f);
+    Py_XDECREF(bound);
+    return y;
+}
+
 static PyMethodDef reagent_methods[] = {
+    { "arun", (PyCFunction)(void (*)(void))reagent_arun, METH_VARARGS | METH_KEYWORDS, PyDoc_STR("arun($self, /, x=None)\n--\n\n"
+      "A coroutine that runs it, from asyncio or trio or any scheduler of reagents.schedulers, without blocking the event\n"
+      "loop. Cancelled, it has either not happened, or its result is returned first. Awaiting it raises RuntimeError\n"
+      "where no event loop is running.\n\n"
+      ">>> import asyncio\n>>> from lockfree import Queue\n>>> q = Queue()\n"
+      ">>> async def main():\n...     task = asyncio.ensure_future(q.get.arun())\n...     await asyncio.sleep(0)\n"
+      "...     q.put('job')\n...     return await task\n>>> asyncio.run(main())\n'job'") },
     { "__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, PyDoc_STR("Reagent[A, B], for annotations.") },
     { "__reduce__", rg_refuse_pickle, METH_NOARGS, NULL },
     { NULL },

@@ -19,6 +19,7 @@
 #if PY_VERSION_HEX < 0x030c0000
 #include <structmember.h>
 #define Py_T_OBJECT_EX T_OBJECT_EX
+#define Py_T_BOOL T_BOOL
 #define Py_T_PYSSIZET T_PYSSIZET
 #define Py_READONLY READONLY
 #endif
@@ -30,7 +31,10 @@ typedef struct rg_state {
     unsigned n_explored;
     PyTypeObject *reagent_type, *method_type, *ref_type, *stack_type, *queue_type, *counter_type, *atomic_int_type;
     PyTypeObject *word_type, *mapping_type, *block_type; /* word and mapping: csrc/shared */
+    PyTypeObject *offer_type, *pending_type, *catalyst_type, *transaction_type, *endpoint_type, *exchanger_type;
     PyObject *block;
+    PyObject *unwinding; /* an exception type: direct.c */
+    PyObject *offered, *withdrawn; /* what the state of an offer says; nobody else has them */
     PyObject *identity, *never;
     PyObject *queue_empty, *stack_empty;
     PyObject *str_block, *str_timeout, *str_item; /* interned keyword names */
@@ -45,11 +49,12 @@ typedef struct Reagent {
     rg_state *st;
     const rg_op *op;
     PyObject *a, *b; /* what they are depends on op; either may be NULL */
+    bool swaps;      /* some part of it may wait for a partner: its parts run as strands */
     PyObject *weakrefs;
 } Reagent;
 
 /* What evaluating one reagent, or a whole reaction, came to. */
-typedef enum { RX_DONE, RX_BLOCK, RX_RETRY, RX_ERROR, RX_GOTO } rx_outcome;
+typedef enum { RX_DONE, RX_BLOCK, RX_RETRY, RX_ERROR, RX_GOTO, RX_PARK } rx_outcome;
 
 /* How a kind of reagent behaves. Exactly one of `shape` (a combinator, which the engine knows) and
  * `step` says what it does in a reaction. */
@@ -59,8 +64,10 @@ struct rg_op {
     const char *name;
     rg_shape shape;
     bool commits_first; /* a choice that is over once its first alternative has come through */
+    bool swaps;         /* a leaf that may park its strand, or lead to what may */
     /* Takes no reference of x; on RX_DONE *y is a new reference, on RX_GOTO a new reference to
-     * the reagent to go on with. May not run Python code except through rx_call (engine.h). */
+     * the reagent to go on with; on RX_PARK the strand waits for a partner (rendezvous.c). May not run
+     * Python code except through rx_call (engine.h). */
     rx_outcome (*step)(struct rx *, Reagent *, PyObject *x, PyObject **y);
     /* The direct call of a reagent method, owner first; NULL: calling runs the reagent. */
     PyObject *(*direct)(PyObject *owner, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
