@@ -148,7 +148,7 @@ static void reclaim_round(rg_slot *s)
     /* Somebody pinned is not running, perhaps for long: ask less and less often, for asking is dear
      * (quiesce) while what is kept grows by a quarter between two questions at most. */
     size_t due = RG_DUE + (size_t)rg_load(&s->domain->high);
-    s->due = left + (held_back && left / 4 > due ? left / 4 : due);
+    s->due = s->woken ? 0 : left + (held_back && left / 4 > due ? left / 4 : due);
 }
 
 void rg_lost(rg_slot *s, rg_backoff *b)
@@ -172,7 +172,9 @@ void rg_lost(rg_slot *s, rg_backoff *b)
 
 void rg_reclaim(rg_slot *s)
 {
-    if (!s->reclaiming && !s->pins) reclaim_round(s);
+    if (s->pins) return;
+    if (!s->reclaiming) reclaim_round(s);
+    if (s->woken) rg_call_woken(s);
 }
 
 void rg_flush(rg_slot *s)
@@ -262,6 +264,7 @@ rg_slot *rg_slot_claim(rg_domain *d)
         s->index = i;
         s->pins = 0;
         s->reclaiming = s->detached = false;
+        s->woken = NULL;
         s->due = RG_DUE;
         for (uint64_t h = rg_load(&d->high); h <= i && !rg_cas(&d->high, h, i + 1); h = rg_load(&d->high)) {}
         rg_fetch_add(&d->active, 1);

@@ -51,8 +51,9 @@ typedef struct rg_slot {
     unsigned index, pins;
     bool reclaiming;
     bool detached; /* of no thread: shared by all under a lock of theirs */
-    size_t due; /* reclaim when the ring holds this many */
+    size_t due; /* reclaim when the ring holds this many; 0: `woken` is not empty */
     rg_ring ring;
+    struct rg_waiter *woken;    /* the last of a ring of those to call once nothing is pinned (wait.h), or NULL */
     struct rg_node *free_nodes; /* node.h */
     size_t free_count;
     rg_patience patience;
@@ -65,7 +66,7 @@ struct rg_domain {
     rg_word active;     /* slots in use */
     rg_word generation; /* of this domain's storage; grows when it is closed */
     rg_word high;
-    rg_word waiting; /* parked reactions, wait.h */
+    rg_word waiting; /* records of parked reactions, wait.h */
     unsigned forks;  /* that this process has come out of; changes while it has one thread */
     rg_word orphans; /* rg_orphan list: rings that ended threads left behind */
     rg_word blocks[RG_MAX_BLOCKS];

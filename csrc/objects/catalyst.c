@@ -26,7 +26,7 @@ typedef struct Catalyst {
 static void stop(Catalyst *c, rx *r)
 {
     rx_leave_waiter(r, &c->t);
-    rx_pass_on(r, &c->t, false);
+    rx_pass_on(r);
     Py_CLEAR(c->keeps);
 }
 

@@ -40,16 +40,42 @@ static void changed_hands(rx *r)
     r->nodes.n = 0; /* published */
 }
 
+static int64_t position(uint64_t node) { return node ? (int64_t)rg_node_position(rg_node_of(node)) : 0; }
+
+/* Nodes are numbered as they are added: a difference says how many items came or went. */
+static int64_t gained(const rx_entry *e)
+{
+    switch (e->cur == e->old ? PART_NONE : e->part) {
+    case PART_STACK_HEAD: return position(e->cur) - position(e->old);
+    case PART_QUEUE_HEAD: return position(e->old) - position(e->cur);
+    case PART_QUEUE_LINK: return 1;
+    default: return 0;
+    }
+}
+
+/* While what was unlinked is still there: wakes those who wait for words, counts what takers are to be woken
+ * for, and looks whether the wake-up that the reaction owes was used. */
 static void wake_waiters(rx *r)
 {
-    if (!rg_load(&r->st->domain->waiting)) return;
     for (size_t i = 0; i < r->log.n; i++) {
         rx_entry *e = &r->log.at[i];
+        int64_t n = gained(e);
+        e->gained = n > INT32_MAX ? INT32_MAX : n < 0 ? -1 : (int32_t)n;
+        if (r->owes && e->takers == r->owes && (e->vacant || n < 0)) rx_used_wakeup(r);
         if (e->cur == e->old) continue;
         /* Set to what it was, by value where values count: nobody is woken. Both are alive: the
          * displaced one is retired or dropped only after this. */
         if (e->kind == WORD_OBJECT && rg_same((PyObject *)(uintptr_t)e->old, (PyObject *)(uintptr_t)e->cur)) continue;
         rg_wake(r->slot, e->word);
+    }
+}
+
+/* After all else has been retired: waking a taker retires its record, for which no room was reserved. */
+static void wake_takers(rx *r)
+{
+    for (size_t i = 0; i < r->log.n; i++) {
+        rx_entry *e = &r->log.at[i];
+        if (e->part && e->gained > 0) rg_wake_some(r->slot, &e->takers->list, (size_t)e->gained);
     }
 }
 
@@ -60,7 +86,7 @@ rx_outcome rx_commit(rx *r)
     rg_cas_entry small[SMALL], *c = small;
     size_t n = r->log.n, writes = 0;
     for (size_t i = 0; i < n; i++) writes += r->log.at[i].cur != r->log.at[i].old;
-    if (!rg_reserve(r->slot, 2 * r->unlinked.n + writes) || !RX_ROOM(r->drops, n + r->unlinked.n + 1)) {
+    if (!rg_reserve(r->slot, 2 * r->unlinked.n + writes) || !RX_ROOM(r->drops, n + r->unlinked.n + 2)) {
         if (!PyErr_Occurred()) PyErr_NoMemory();
         return RX_ERROR;
     }
@@ -78,8 +104,11 @@ rx_outcome rx_commit(rx *r)
         return rx_outcome_of(r, k);
     }
     if (c != small) PyMem_RawFree(c);
-    wake_waiters(r);
+    /* Who owes a wake-up has to see whether it was used even if there is nobody left to pass it on to. */
+    bool waiters = rg_somebody_waits(r->slot) || r->owes;
+    if (waiters) wake_waiters(r);
     changed_hands(r);
+    if (waiters) wake_takers(r);
     return RX_DONE;
 }
 

@@ -248,7 +248,7 @@ rx_outcome rg_turn(rx *r, rg_turns *t, bool may_park, PyObject **result)
     PyObject *type = NULL, *value = NULL, *traceback = NULL;
     if (!happened) PyErr_Fetch(&type, &value, &traceback);
     rx_leave_waiter(r, t);
-    rx_pass_on(r, t, happened);
+    rx_pass_on(r);
     rx_reset(r);
     rx_unpin(r);
     rx_flush_drops(r);

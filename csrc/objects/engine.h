@@ -20,6 +20,9 @@ PyObject *rg_reagent_call(PyObject *self, PyObject *const *args, size_t nargsf, 
 int64_t rg_monotonic_ns(void);
 /* The error that is set, as an exception; NULL without memory. */
 PyObject *rg_fetch_error(void);
+/* The reaction ends, or it waits again for something else: the wake-up that it owes, if any, goes to the next who
+ * waits. Pinned or not, the drops to be flushed afterwards. */
+void rx_pass_on(rx *);
 
 enum { STAT_COMMITS, STAT_RETRIES, STAT_WAITS, STAT_WAKEUPS };
 static inline void rg_count(rg_slot *s, int which)

@@ -127,7 +127,7 @@ rx_outcome rx_wait_explored(rx *r, rg_waiter *w, bool timed)
 {
     do {
         if (!rg_hand_over(r->st, NULL, timed ? "timed wait" : "wait")) return RX_ERROR;
-        if (rg_load(&w->state) == RG_NOTIFIED) return RX_RETRY;
+        if (rg_load(&w->state) != RG_WAITING) return RX_RETRY;
     } while (!timed);
     return RX_BLOCK;
 }

@@ -36,6 +36,7 @@ void rx_init(rx *r, rg_state *st)
     r->many = r->theirs = r->orphaned = false;
     r->mine = NULL;
     r->index = NULL;
+    r->owes = NULL;
     ARRAY_INIT(r->log);
     ARRAY_INIT(r->undos);
     ARRAY_INIT(r->frames);
@@ -159,7 +160,7 @@ rx_entry *rx_read(rx *r, const rg_space *space, unsigned me, rg_word *w, rx_kind
     if (!RX_ROOM(r->log, 1)) return NULL;
     e = &r->log.at[r->log.n];
     uint64_t v = rx_word_value(r, space, me, w);
-    *e = (rx_entry){ w, v, v, home, NULL, (uint8_t)kind, 0, 0, home && rx_is_private(r, home) };
+    *e = (rx_entry){ .word = w, .old = v, .cur = v, .home = home, .kind = (uint8_t)kind, .private_ = home && rx_is_private(r, home) };
     r->log.n++;
     r->validated = r->log.n == 1; /* one read is one instant */
     r->has_nodes |= kind == WORD_NODE;

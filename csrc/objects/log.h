@@ -17,12 +17,24 @@
 /* WORD_ARRIVALS: of a channel's side (channel.h), logged when nobody there was of use. */
 typedef enum { WORD_OBJECT, WORD_INT, WORD_NODE, WORD_ARRIVALS } rx_kind;
 
+/* Of a structure: those who wait for an item, and the structure, which holds this. */
+typedef struct rg_takers {
+    rg_list list; /* first: the state of a waiter names it */
+    PyObject *of;
+} rg_takers;
+
+/* Which word of a structure with takers: what its change says of the number of items. */
+enum { PART_NONE, PART_STACK_HEAD, PART_QUEUE_HEAD, PART_QUEUE_LINK };
+
 typedef struct rx_entry {
     rg_word *word;
     uint64_t old, cur;
     rg_node *home; /* node that the word is in, or NULL */
-    rg_list *empty; /* of whoever waits for an item: the word is how a structure shows that it has one */
-    uint8_t kind, dirty, held, private_;
+    rg_takers *takers; /* of the structure, where part says that there is one */
+    uint8_t kind, dirty, held, private_, part;
+    uint8_t vacant; /* `old` says that the structure was empty, and a step has blocked for that: waiting, it is one of
+                     * the takers; who wrote to it or looked past its own gets waits for the word */
+    int32_t gained; /* commit.c: items that its change added; less than 0: took */
 } rx_entry;
 
 typedef struct rx_undo {
@@ -99,6 +111,7 @@ typedef struct rx {
     bool orphaned; /* some endpoint's partner is gone for ever */
     int party;    /* whose strand runs */
     struct Offer *mine; /* the reaction's own offer, once it has waited; or the catalyst that it is */
+    rg_takers *owes; /* a wake-up, which it got as one of these; with a reference to `of`. See park.c */
     size_t *index; /* hash of entries by word once they are many; 0: empty */
     size_t index_mask;
     RX_ARRAY(rx_entry, 8) log;
@@ -189,6 +202,12 @@ bool rx_write(rx *, rx_entry *, uint64_t value);
 rg_node *rx_new_node(rx *, PyObject *value); /* owns a new reference to value */
 bool rx_is_private(rx *, rg_node *);
 bool rx_unlink(rx *, rg_node *, PyObject *value);
+/* The entry is of this part of a structure. */
+static inline void rx_is_part(rx_entry *e, rg_takers *t, int part)
+{
+    e->takers = t;
+    e->part = (uint8_t)part;
+}
 
 /* What a k-CAS over the log came to; RX_ERROR with an error set if it did not fit. */
 rx_outcome rx_outcome_of(rx *, int k);
@@ -196,6 +215,8 @@ rx_outcome rx_outcome_of(rx *, int k);
 rx_outcome rx_validate(rx *);
 bool rx_equal_by_value(rx *);
 void rx_hold_all(rx *);
+/* park.c: the wake-up that it owes has served: an item was taken, or there is none. */
+void rx_used_wakeup(rx *);
 /* Before an error message is made, which may run user code (a repr): what follows is RX_ERROR. */
 static inline void rx_settle(rx *r)
 {
@@ -211,7 +232,7 @@ void rx_pop_choice(rx *);
 void rx_reset(rx *);
 /* The same, but what its waiter is registered with stays alive. */
 void rx_restart(rx *);
-/* RX_DONE: it happened, and writers' waiters were woken. RX_RETRY: nothing happened. Pinned. */
+/* RX_DONE: it happened, and writers' waiters were woken, those too whom the reaction owed it if it used that up. RX_RETRY: nothing happened. Pinned. */
 rx_outcome rx_commit(rx *);
 
 /* Around whatever may run Python code: leave, do it, come back with its result (or NULL). Other

@@ -1,6 +1,12 @@
 /* park.c - how a blocked reaction registers, and how its thread waits.
  *
- * What was read is held from before the validation until after leaving, so "unchanged" means unchanged.
+ * What was read is held from before the validation until after leaving, so "unchanged" means unchanged. What it
+ * has found empty it waits for as one of the takers (wait.h), of whom each item wakes one.
+ *
+ * Such a wake-up is a debt (rx.owes): to the others, for whom an item may be there. It is paid by taking an item, or
+ * by finding the structure empty again at an instant after, in a commit or in the validation of the next wait;
+ * whatever else becomes of the reaction, the wake-up is passed on to the next. It does not go round for ever: who
+ * passes it on while it waits again is not one of the takers any more, for what it has found is not emptiness.
  */
 #include "channel.h"
 #include "explore.h"
@@ -49,7 +55,6 @@ static rg_waiter *waiter_new(rx *r, rg_turns *t, size_t n)
     }
     w->offer = Py_XNewRef((PyObject *)t->mine);
     rg_store(&w->state, RG_WAITING);
-    rg_store(&w->linked, n);
     w->n = n;
     return w;
 }
@@ -61,8 +66,8 @@ static void place(const rx_entry *e, rg_list **list, rg_word **word)
     *word = NULL;
     if (e->kind == WORD_ARRIVALS)
         *list = &rg_side_of_arrivals(e->word)->dual->offers;
-    else if (e->empty && !e->old)
-        *list = e->empty;
+    else if (e->vacant)
+        *list = &e->takers->list;
     else
         *word = e->word;
 }
@@ -91,22 +96,54 @@ static void fill(rg_waiter *w, rx *r)
     w->n = 0;
     for (size_t i = 0; i < r->log.n; i++) {
         const rx_entry *e = &r->log.at[i];
-        if ((e->kind == WORD_ARRIVALS || e->empty) && is_in(w, e)) continue;
+        if ((e->kind == WORD_ARRIVALS || e->vacant) && is_in(w, e)) continue;
         rg_waitrec *rec = &w->recs[w->n++];
         place(e, &rec->list, &rec->word);
-        rec->offers = e->kind == WORD_ARRIVALS;
     }
-    rg_store(&w->linked, w->n);
 }
 
 /* Our own arrival is no news. */
 static void discount(rg_waiter *w, rx *r)
 {
     for (size_t i = 0; i < w->n; i++) {
-        if (!w->recs[i].offers) continue;
+        if (w->recs[i].word) continue;
         rx_entry *e = rx_find(r, &w->recs[i].list->arrivals);
         if (e && e->old + 1 == w->recs[i].link.seq) e->old = e->cur = w->recs[i].link.seq;
     }
+}
+
+/* ---- the debt ----------------------------------------------------------------------------------- */
+
+/* It was notified: by a list of takers, if `why` is an address. */
+static void owe(rx *r, uint64_t why)
+{
+    if (why <= RG_LEFT) return;
+    rx_pass_on(r); /* one at a time */
+    r->owes = (rg_takers *)(uintptr_t)why;
+    Py_INCREF(r->owes->of); /* what keeps it alive now may go before the debt is paid */
+}
+
+void rx_used_wakeup(rx *r)
+{
+    rg_takers *t = r->owes;
+    r->owes = NULL;
+    rx_drop(r, t->of);
+}
+
+void rx_pass_on(rx *r)
+{
+    if (!r->owes) return;
+    rg_slot *s = rg_here_quietly(r->st);
+    if (s) rg_wake_some(s, &r->owes->list, 1);
+    rx_used_wakeup(r);
+}
+
+/* Registered and validated: what it found empty is empty. */
+static void settle_debt(rx *r)
+{
+    for (size_t i = 0; r->owes && i < r->log.n; i++)
+        if (r->log.at[i].vacant && r->log.at[i].takers == r->owes) rx_used_wakeup(r);
+    rx_pass_on(r);
 }
 
 /* ---- registering -------------------------------------------------------------------------------- */
@@ -144,8 +181,7 @@ rx_outcome rx_register(rx *r, rg_turns *t)
     if (!t->waiter || !covers(t->waiter, r)) {
         rx_leave_waiter(r, t);
         rg_waiter *w = waiter_new(r, t, r->log.n);
-        if (!w || !rg_reserve(r->slot, r->log.n)) {
-            if (w) w->done(w);
+        if (!w) {
             PyErr_NoMemory();
             return RX_ERROR;
         }
@@ -159,7 +195,7 @@ rx_outcome rx_register(rx *r, rg_turns *t)
     /* Answered before the waiter was there to be notified? */
     if (t->mine && !rx_is_open(r, t->mine)) return RX_RETRY;
     rx_outcome o = rx_validate(r);
-    if (o == RX_DONE) rx_pass_on(r, t, false);
+    if (o == RX_DONE) settle_debt(r);
     return o;
 }
 
@@ -173,23 +209,7 @@ void rx_leave_waiter(rx *r, rg_turns *t)
     uint64_t why = rg_wait_leave(s, w);
     if (why == RG_WAITING) return;
     rg_count(s, STAT_WAKEUPS);
-    if (why > RG_LEFT) {
-        if (t->owes) rx_pass_on(r, t, false);
-        t->owes = (rg_list *)(uintptr_t)why;
-    }
-}
-
-void rx_pass_on(rx *r, rg_turns *t, bool committed)
-{
-    rg_list *list = t->owes;
-    if (!list) return;
-    t->owes = NULL;
-    /* It is used if the reaction took something out, or saw, after having registered again, that there is nothing. */
-    for (size_t i = 0; i < r->log.n; i++) {
-        const rx_entry *e = &r->log.at[i];
-        if (e->empty == list && (committed ? e->cur != e->old || !e->old : t->waiter && !e->old)) return;
-    }
-    rg_wake_some_after(rg_here_quietly(r->st), list, 1);
+    owe(r, why);
 }
 
 /* ---- threads ------------------------------------------------------------------------------------ */
@@ -235,7 +255,7 @@ rx_outcome rx_park(rx *r, rg_turns *t, int64_t deadline)
     rx_leave_waiter(r, t);
     if (!rx_pin(r) && o == RX_RETRY) o = RX_ERROR;
     rx_reset(r);
-    if (o != RX_RETRY) rx_pass_on(r, t, false);
+    if (o != RX_RETRY) rx_pass_on(r);
     rx_unpin(r);
     rx_flush_drops(r);
     if (type) PyErr_Restore(type, value, traceback);
@@ -245,9 +265,11 @@ rx_outcome rx_park(rx *r, rg_turns *t, int64_t deadline)
 bool rx_register_for_actions(rx *r, rg_turns *t)
 {
     rx_leave_waiter(r, t);
-    rx_pass_on(r, t, false);
-    rg_waiter *w = waiter_new(r, t, 0);
+    rx_pass_on(r);
+    /* A record that nobody looks for: while it lives so does the waiter, for who is pinned and has found it. */
+    rg_waiter *w = waiter_new(r, t, 1);
     if (!w) return false;
+    w->recs[0].word = &t->mine->ready;
     rg_slot *s = rg_here_quietly(r->st);
     rg_pin(s);
     t->waiter = w;

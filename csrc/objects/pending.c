@@ -88,7 +88,7 @@ static PyObject *pending_turn(PyObject *self, PyObject *Py_UNUSED(ignored))
             p->keeps = rx_keep(&r, &failed);
             if (failed) {
                 rx_leave_waiter(&r, &p->t);
-                rx_pass_on(&r, &p->t, false);
+                rx_pass_on(&r);
                 end(p, &r, RX_ERROR, &value);
             }
         } else {
@@ -108,7 +108,7 @@ static bool take_back(Pending *p)
     rx r;
     rx_init(&r, p->t.st);
     rx_leave_waiter(&r, &p->t);
-    rx_pass_on(&r, &p->t, false);
+    rx_pass_on(&r);
     rx_free(&r);
     Py_CLEAR(p->t.mine);
     p->over = true;
@@ -142,7 +142,7 @@ static void pending_dealloc(PyObject *self)
         rx r;
         rx_init(&r, p->t.st);
         rx_leave_waiter(&r, &p->t);
-        rx_pass_on(&r, &p->t, false);
+        rx_pass_on(&r);
         rx_free(&r);
     }
     Py_XDECREF((PyObject *)p->t.mine);

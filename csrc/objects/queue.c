@@ -14,6 +14,7 @@ typedef struct QueueObject {
     rg_state *st;
     PyObject *weakrefs;
     rg_queue q;
+    rg_takers takers;
 } QueueObject;
 
 static PyObject *payload(rg_node *n) { return (PyObject *)(uintptr_t)n->value; }
@@ -21,12 +22,13 @@ static PyObject *payload(rg_node *n) { return (PyObject *)(uintptr_t)n->value; }
 /* ---- reagents ---------------------------------------------------------------------------------- */
 
 /* The link of a node as this reaction sees it: from the log, or for good once it is not 0. */
-static bool next_of(rx *r, rg_node *n, uint64_t *next, rx_entry **entry)
+static bool next_of(rx *r, QueueObject *q, rg_node *n, uint64_t *next, rx_entry **entry)
 {
     *entry = NULL;
     if (!rx_is_private(r, n) && (*next = rg_read(&r->st->domain->space, r->slot->index, &n->next))) return true;
     *entry = rx_read_private(r, &n->next, WORD_NODE, n);
     if (!*entry) return false;
+    rx_is_part(*entry, &q->takers, PART_QUEUE_LINK);
     *next = (*entry)->cur;
     return true;
 }
@@ -38,7 +40,7 @@ static rx_outcome step_put(rx *r, Reagent *n, PyObject *x, PyObject **y)
     uint64_t next;
     rx_entry *e;
     for (;;) {
-        if (!next_of(r, last, &next, &e)) return RX_ERROR;
+        if (!next_of(r, q, last, &next, &e)) return RX_ERROR;
         if (!next) break;
         last = rg_node_of(next); /* put by others meanwhile, or by this reaction */
     }
@@ -56,10 +58,14 @@ static rx_outcome first(rx *r, QueueObject *q, uint64_t *dummy, uint64_t *next)
 {
     rx_entry *e, *head = rx_find(r, &q->q.head);
     *dummy = head ? head->cur : rg_read(&r->st->domain->space, r->slot->index, &q->q.head);
-    if (!next_of(r, rg_node_of(*dummy), next, &e)) return RX_ERROR;
-    if (!*next) return RX_BLOCK;
+    if (!next_of(r, q, rg_node_of(*dummy), next, &e)) return RX_ERROR;
+    if (!*next) {
+        e->vacant |= !head; /* with head in the log, it is what this reaction has left of the queue that is empty */
+        return RX_BLOCK;
+    }
     head = rx_read_private(r, &q->q.head, WORD_NODE, NULL);
     if (!head) return RX_ERROR;
+    rx_is_part(head, &q->takers, PART_QUEUE_HEAD);
     return head->cur == *dummy ? RX_DONE : RX_RETRY;
 }
 
@@ -143,7 +149,7 @@ static RG_SLOW bool put_slow(QueueObject *q, rg_node *n, PyObject *v, rg_tried t
     rg_pin(s);
     rg_backoff b = { 0 };
     if (t == RG_TRIED_LOST) rg_lost(s, &b);
-    rg_wake(s, rg_queue_put(s, &q->q, n));
+    rg_wake_added(s, &q->takers.list, rg_queue_put(s, &q->q, n));
     rg_unpin(s);
     return true;
 }
@@ -159,7 +165,7 @@ static bool put(QueueObject *q, PyObject *v)
     rg_tried t = rg_queue_try_put(s, &q->q, n, &changed);
     rg_glanced(s);
     if (__builtin_expect(t != RG_TRIED_DONE, 0)) return put_slow(q, n, v, t);
-    rg_wake_after(s, changed);
+    rg_wake_added(s, &q->takers.list, changed);
     return true;
 }
 
@@ -202,7 +208,7 @@ static PyObject *get(QueueObject *q)
     PyObject *v = t == RG_TRIED_DONE ? taken(q, s, old, value) : NULL;
     rg_glanced(s);
     if (__builtin_expect(!v, 0)) return t == RG_TRIED_EMPTY ? NULL : get_slow(q, t);
-    rg_wake_after(s, &q->q.head);
+    rg_wake(s, &q->q.head);
     rg_reclaim_when_due(s);
     return v;
 }
@@ -313,6 +319,8 @@ static PyObject *queue_new(PyTypeObject *type, PyObject *args, PyObject *kw)
     QueueObject *q = slot ? (QueueObject *)type->tp_alloc(type, 0) : NULL;
     if (!q) return NULL;
     q->st = st;
+    rg_list_init(&q->takers.list);
+    q->takers.of = (PyObject *)q;
     rg_node *dummy = rg_node_new(slot, 0);
     if (!dummy) {
         Py_DECREF(q);

@@ -10,16 +10,31 @@ typedef struct StackObject {
     rg_state *st;
     PyObject *weakrefs;
     rg_stack stack;
+    rg_takers takers;
 } StackObject;
 
 static PyObject *payload(rg_node *n) { return (PyObject *)(uintptr_t)n->value; }
 
 /* ---- reagents ---------------------------------------------------------------------------------- */
 
+static rx_entry *head_of(rx *r, StackObject *s)
+{
+    rx_entry *e = rx_read_private(r, &s->stack.head, WORD_NODE, NULL);
+    if (e) rx_is_part(e, &s->takers, PART_STACK_HEAD);
+    return e;
+}
+
+/* A step finds no item. */
+static rx_outcome block(rx_entry *head)
+{
+    head->vacant |= !head->old; /* else it is what this reaction has left of the stack that is empty */
+    return RX_BLOCK;
+}
+
 static rx_outcome step_push(rx *r, Reagent *n, PyObject *x, PyObject **y)
 {
     StackObject *s = (StackObject *)n->a;
-    rx_entry *e = rx_read_private(r, &s->stack.head, WORD_NODE, NULL);
+    rx_entry *e = head_of(r, s);
     rg_node *node = e ? rx_new_node(r, x) : NULL;
     if (!node) return RX_ERROR;
     rg_stack_link(node, e->cur);
@@ -49,9 +64,9 @@ static rx_outcome step_pop(rx *r, Reagent *n, PyObject *x, PyObject **y)
 {
     (void)x;
     StackObject *s = (StackObject *)n->a;
-    rx_entry *e = rx_read_private(r, &s->stack.head, WORD_NODE, NULL);
+    rx_entry *e = head_of(r, s);
     if (!e) return RX_ERROR;
-    if (!e->cur) return RX_BLOCK;
+    if (!e->cur) return block(e);
     PyObject *v;
     rx_outcome o = look(r, s, e, &v);
     if (o != RX_DONE) return o;
@@ -68,9 +83,9 @@ static rx_outcome step_peek(rx *r, Reagent *n, PyObject *x, PyObject **y)
 {
     (void)x;
     StackObject *s = (StackObject *)n->a;
-    rx_entry *e = rx_read_private(r, &s->stack.head, WORD_NODE, NULL);
+    rx_entry *e = head_of(r, s);
     if (!e) return RX_ERROR;
-    return e->cur ? look(r, s, e, y) : RX_BLOCK;
+    return e->cur ? look(r, s, e, y) : block(e);
 }
 
 /* ---- direct calls -------------------------------------------------------------------------------- */
@@ -90,7 +105,7 @@ static RG_SLOW bool push_slow(StackObject *s, rg_node *n, PyObject *v, rg_tried 
     rg_backoff b = { 0 };
     if (t == RG_TRIED_LOST) rg_lost(slot, &b);
     rg_stack_push(slot, &s->stack, n);
-    rg_wake(slot, &s->stack.head);
+    rg_wake_added(slot, &s->takers.list, &s->stack.head);
     rg_unpin(slot);
     return true;
 }
@@ -105,7 +120,7 @@ static bool push(StackObject *s, PyObject *v)
     rg_tried t = rg_stack_try_push(slot, &s->stack, n);
     rg_glanced(slot);
     if (__builtin_expect(t != RG_TRIED_DONE, 0)) return push_slow(s, n, v, t);
-    rg_wake_after(slot, &s->stack.head);
+    rg_wake_added(slot, &s->takers.list, &s->stack.head);
     return true;
 }
 
@@ -146,7 +161,7 @@ static PyObject *pop(StackObject *s)
     PyObject *v = t == RG_TRIED_DONE ? taken(s, slot, n) : NULL;
     rg_glanced(slot);
     if (__builtin_expect(!v, 0)) return t == RG_TRIED_EMPTY ? NULL : pop_slow(s, t);
-    rg_wake_after(slot, &s->stack.head);
+    rg_wake(slot, &s->stack.head);
     rg_reclaim_when_due(slot);
     return v;
 }
@@ -267,7 +282,10 @@ static PyObject *stack_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObje
 {
     rg_state *st = rg_state_of(type);
     StackObject *s = st ? (StackObject *)type->tp_alloc(type, 0) : NULL;
-    if (s) s->st = st;
+    if (!s) return NULL;
+    s->st = st;
+    rg_list_init(&s->takers.list);
+    s->takers.of = (PyObject *)s;
     return (PyObject *)s;
 }
 

@@ -11,7 +11,6 @@ typedef struct rg_turns {
     PyObject *x;
     Offer *mine;       /* owned: once it has waited at a channel, until it ends; or the catalyst that it is */
     rg_waiter *waiter; /* while registered */
-    rg_list *owes;     /* the wake-up that it had came from there, and may be owed to the next one */
     void (*later)(rg_waiter *); /* how to wake a coroutine or a catalyst; NULL: a thread, which parks */
     PyObject *later_arg; /* borrowed; a waiter has its own reference, in `arg` */
     rg_backoff backoff;
@@ -34,8 +33,6 @@ bool rg_turns_end(rg_turns *, rx_outcome, PyObject **result);
 rx_outcome rx_register(rx *, rg_turns *);
 /* No longer registered. Any time. */
 void rx_leave_waiter(rx *, rg_turns *);
-/* A wake-up that this reaction did not use goes to the next one. committed: its log just was. */
-void rx_pass_on(rx *, rg_turns *, bool committed);
 /* Registered: waits until notified. RX_RETRY: have another turn; RX_BLOCK: the deadline (monotonic ns, or INT64_MAX) is
  * over; RX_ERROR: an interrupt. In the last two cases the log is given up. */
 rx_outcome rx_park(rx *, rg_turns *, int64_t deadline);

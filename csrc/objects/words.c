@@ -290,7 +290,7 @@ static PyObject *add_int(WordObject *w, uint64_t by)
         PyObject *y = !rg_is_ref(old) && sum_of(old, by, &sum) ? rg_int_object(old) : NULL; /* first, as above */
         if (y && rg_cas_once(&s->desc, &w->word, old, sum)) {
             rg_glanced(s);
-            if (by) rg_wake_after(s, &w->word);
+            if (by) rg_wake(s, &w->word);
             return y;
         }
         rg_glanced(s);

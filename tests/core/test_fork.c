@@ -74,7 +74,6 @@ static void registered_for_ever(worker *w)
     rg_waiter *x = calloc(1, sizeof *x + sizeof x->recs[0]);
     x->n = 1;
     x->recs[0].word = &waited_for;
-    rg_store(&x->linked, 1);
     x->arg = x;
     w->arg = x;
     if (rg_reserve(s, 1)) rg_wait_register(s, x);

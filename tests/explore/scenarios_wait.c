@@ -22,12 +22,12 @@ static rg_waiter *waiter_new(unsigned t, rg_word *const *at, size_t n)
 {
     rg_waiter *w = rg_alloc(sizeof *w + n * sizeof w->recs[0]);
     rg_store_rlx(&w->state, RG_WAITING); /* relaxed: registering publishes it */
-    rg_store_rlx(&w->linked, n);
+    w->later = NULL;
     w->wake = wake;
     w->done = done;
     w->arg = &permits[t];
     w->n = n;
-    for (size_t i = 0; i < n; i++) w->recs[i].word = at[i];
+    for (size_t i = 0; i < n; i++) w->recs[i].list = NULL, w->recs[i].word = at[i];
     return w;
 }
 
@@ -55,7 +55,7 @@ static void change(unsigned t, rg_word *w)
     rg_pin(s);
     X_REQUIRE(rg_cas1(SPACE, s->index, w, 0, 1), "nobody else writes");
     rg_unpin(s);
-    rg_wake_after(s, w);
+    rg_wake(s, w);
 }
 
 static void change_both(unsigned t)
@@ -65,8 +65,8 @@ static void change_both(unsigned t)
     rg_pin(s);
     X_REQUIRE(rg_kcas(SPACE, s->index, e, 2) == RG_SUCCEEDED, "nobody else writes");
     rg_unpin(s);
-    rg_wake_after(s, &words[0]);
-    rg_wake_after(s, &words[1]);
+    rg_wake(s, &words[0]);
+    rg_wake(s, &words[1]);
 }
 
 static void run_one(unsigned t)
