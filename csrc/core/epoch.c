@@ -2,9 +2,9 @@
 #ifndef _DEFAULT_SOURCE
 #define _DEFAULT_SOURCE /* syscall() under -std=c11 */
 #endif
+#include "elder.h"
 #include "epoch.h"
 #include "node.h"
-#include "wait.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -148,7 +148,7 @@ static void reclaim_round(rg_slot *s)
     /* Somebody pinned is not running, perhaps for long: ask less and less often, for asking is dear
      * (quiesce) while what is kept grows by a quarter between two questions at most. */
     size_t due = RG_DUE + (size_t)rg_load(&s->domain->high);
-    s->due = s->woken ? 0 : left + (held_back && left / 4 > due ? left / 4 : due);
+    s->due = s->woken || s->gives_way ? 0 : left + (held_back && left / 4 > due ? left / 4 : due);
 }
 
 void rg_lost(rg_slot *s, rg_backoff *b)
@@ -175,6 +175,10 @@ void rg_reclaim(rg_slot *s)
     if (s->pins) return;
     if (!s->reclaiming) reclaim_round(s);
     if (s->woken) rg_call_woken(s);
+    if (s->gives_way) {
+        s->gives_way = false;
+        if (s->domain->give_way) s->domain->give_way(s);
+    }
 }
 
 void rg_flush(rg_slot *s)
@@ -263,7 +267,7 @@ rg_slot *rg_slot_claim(rg_domain *d)
         s->domain = d;
         s->index = i;
         s->pins = 0;
-        s->reclaiming = s->detached = false;
+        s->reclaiming = s->detached = s->gives_way = false;
         s->woken = NULL;
         s->due = RG_DUE;
         for (uint64_t h = rg_load(&d->high); h <= i && !rg_cas(&d->high, h, i + 1); h = rg_load(&d->high)) {}
@@ -383,6 +387,7 @@ void rg_domains_after_fork(void)
         while (l && !(l->domain == d && lease_holds(l))) l = l->next;
         rg_slot *mine = l ? l->slot : NULL;
         rg_buckets_reset(d);
+        rg_elder_reset(d);
         /* Beyond `high` too, and `active` counted anew: the fork may have found a thread between
          * taking a slot and counting itself, or between counting itself out and giving it back. */
         uint64_t active = 0;

@@ -51,7 +51,8 @@ typedef struct rg_slot {
     unsigned index, pins;
     bool reclaiming;
     bool detached; /* of no thread: shared by all under a lock of theirs */
-    size_t due; /* reclaim when the ring holds this many; 0: `woken` is not empty */
+    bool gives_way; /* to the elder (elder.h), once nothing is pinned */
+    size_t due; /* reclaim when the ring holds this many; 0: `woken` is not empty, or it gives way */
     rg_ring ring;
     struct rg_waiter *woken;    /* the last of a ring of those to call once nothing is pinned (wait.h), or NULL */
     struct rg_node *free_nodes; /* node.h */
@@ -67,6 +68,8 @@ struct rg_domain {
     rg_word generation; /* of this domain's storage; grows when it is closed */
     rg_word high;
     rg_word waiting; /* records of parked reactions, wait.h */
+    rg_word elder, elder_window; /* elder.h: which reaction is, or 0; ns */
+    void (*give_way)(rg_slot *); /* how; the owner's, who knows what a thread may wait with. NULL: not at all */
     unsigned forks;  /* that this process has come out of; changes while it has one thread */
     rg_word orphans; /* rg_orphan list: rings that ended threads left behind */
     rg_word blocks[RG_MAX_BLOCKS];

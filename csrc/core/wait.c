@@ -1,6 +1,6 @@
 /* wait.c - see wait.h. Linearization: a record is in, and out, when its link is; a waiter is notified,
  * or has left, at the one CAS on its state. */
-#include "wait.h"
+#include "elder.h"
 
 #define RG_BUCKETS 256
 
@@ -102,10 +102,16 @@ bool rg_wait_notify(rg_slot *s, rg_waiter *w, uint64_t why)
     return true;
 }
 
+_Thread_local const void *rg_my_elder;
+
 unsigned rg_wake_slow(rg_slot *s, rg_word *word)
 {
     unsigned woken = 0;
     rg_pin(s);
+    if (rg_elder_of_others(s->domain)) {
+        s->gives_way = true;
+        s->due = 0; /* rg_unpin looks */
+    }
     rg_list *l = bucket(s->domain, word);
     for (rg_link *at = rg_list_first(s, l); at; at = rg_list_next(s, l, at)) {
         rg_waitrec *r = (rg_waitrec *)at;
@@ -152,4 +158,4 @@ void rg_call_woken(rg_slot *s)
     calling = false;
 }
 
-size_t rg_wait_count(rg_domain *d) { return (size_t)rg_load(&d->waiting); }
+size_t rg_wait_count(rg_domain *d) { return (size_t)rg_load(&d->waiting) - (rg_load(&d->elder) != 0); }

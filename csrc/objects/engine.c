@@ -10,10 +10,16 @@
  * finds the other, whoever commits first. After a wake-up it registers anew.
  *
  * A wake-up that was one of a list's (wait.h) is owed to the next one there unless it was used.
+ *
+ * Fairness. A reaction that has lost many races becomes the elder, to whom others give way (elder.h).
  */
+#include "../core/elder.h"
 #include "turn.h"
 #include "evaluate.h"
 #include "explore.h"
+
+#include <sched.h>
+#include <time.h>
 
 /* ---- after the commit ---------------------------------------------------------------------- */
 
@@ -143,6 +149,27 @@ static void take_over(rx *r, aftermath *m)
             rg_offer_notify(r->slot, r->world.parties.at[i].offer);
 }
 
+/* ---- giving way ------------------------------------------------------------------------------ */
+
+#define YIELDS 16           /* before it sleeps */
+#define NAP_NS 50000
+
+void rg_give_way(rg_slot *s)
+{
+    rg_domain *d = s->domain;
+    uint64_t elder = rg_load(&d->elder);
+    int64_t until = rg_monotonic_ns() + (int64_t)rg_load(&d->elder_window);
+    if (!elder) return;
+    Py_BEGIN_ALLOW_THREADS
+    for (unsigned i = 0; rg_load(&d->elder) == elder && rg_monotonic_ns() < until; i++) {
+        if (i < YIELDS)
+            sched_yield();
+        else
+            nanosleep(&(struct timespec){ 0, NAP_NS }, NULL);
+    }
+    Py_END_ALLOW_THREADS
+}
+
 /* ---- turns ----------------------------------------------------------------------------------- */
 
 #define SIGNALS_EVERY 64 /* lost races between two looks at pending signals */
@@ -194,7 +221,7 @@ rx_outcome rg_turn(rx *r, rg_turns *t, bool may_park, PyObject **result)
 {
     aftermath m;
     rx_outcome o;
-    bool answered = false;
+    bool answered = false, elder = false;
     *result = NULL;
     for (;;) {
         if (!rx_pin(r)) {
@@ -217,6 +244,7 @@ rx_outcome rg_turn(rx *r, rg_turns *t, bool may_park, PyObject **result)
                     rx_world_clear(r);
                     o = rx_register(r, t);
                     if (o == RX_DONE) {
+                        if (elder) rg_elder_resign(r->slot);
                         rx_unpin(r);
                         rx_flush_drops(r);
                         return RX_PARK;
@@ -226,7 +254,7 @@ rx_outcome rg_turn(rx *r, rg_turns *t, bool may_park, PyObject **result)
             if (o == RX_BLOCK || o == RX_ERROR) break;
         }
         rg_count(r->slot, STAT_RETRIES);
-        bool contended = rx_contended(r);
+        bool contended = rx_contended(r), ours = rx_private_space(r, r->space);
         if (t->waiter)
             rx_restart(r); /* registered with what this keeps alive */
         else
@@ -241,8 +269,15 @@ rx_outcome rg_turn(rx *r, rg_turns *t, bool may_park, PyObject **result)
             o = RX_ERROR;
             break;
         }
-        if (contended) rg_lost(r->slot, &t->backoff);
+        if (__builtin_expect(t->lost >= RG_ELDER_AFTER && !r->explored && ours, 0)) {
+            if (elder)
+                rg_elder_widen(r->slot);
+            else
+                elder = rg_elder_claim(r->slot, t);
+        }
+        if (contended && !elder) rg_lost(r->slot, &t->backoff);
     }
+    if (elder) rg_elder_resign(rg_here_quietly(t->st));
     bool happened = o == RX_DONE;
     if (happened) rg_count(r->slot, STAT_COMMITS);
     PyObject *type = NULL, *value = NULL, *traceback = NULL;

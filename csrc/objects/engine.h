@@ -18,6 +18,8 @@ bool rg_timeout(PyObject *arg, double *seconds);
 PyObject *rg_reagent_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames);
 
 int64_t rg_monotonic_ns(void);
+/* A pause for the elder (core/elder.h). Nothing is pinned. */
+void rg_give_way(rg_slot *);
 /* The error that is set, as an exception; NULL without memory. */
 PyObject *rg_fetch_error(void);
 /* The reaction ends, or it waits again for something else: the wake-up that it owes, if any, goes to the next who

@@ -88,6 +88,7 @@ static int module_exec(PyObject *m)
         PyErr_NoMemory();
         return -1;
     }
+    st->domain->give_way = rg_give_way;
     PyObject *queue = PyImport_ImportModule("queue");
     st->queue_empty = queue ? PyObject_GetAttrString(queue, "Empty") : NULL;
     Py_XDECREF(queue);
