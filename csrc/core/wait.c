@@ -140,6 +140,14 @@ size_t rg_wake_some_slow(rg_slot *s, rg_list *l, size_t n)
     return woken;
 }
 
+void rg_wake_added_slow(rg_slot *s, rg_list *l, rg_word *w)
+{
+    rg_pin(s); /* once for both */
+    rg_wake_slow(s, w);
+    rg_wake_some_slow(s, l, 1);
+    rg_unpin(s);
+}
+
 static _Thread_local bool calling __attribute__((tls_model("initial-exec")));
 
 /* The outermost call of the thread calls them all, however deep they call again: depth is no matter of how many were

@@ -75,6 +75,7 @@ uint64_t rg_wait_leave(rg_slot *, rg_waiter *);
 bool rg_wait_notify(rg_slot *, rg_waiter *, uint64_t why);
 unsigned rg_wake_slow(rg_slot *, rg_word *);
 size_t rg_wake_some_slow(rg_slot *, rg_list *, size_t n);
+void rg_wake_added_slow(rg_slot *, rg_list *, rg_word *);
 /* Calls those who are to be called later. Nothing is pinned. */
 void rg_call_woken(rg_slot *);
 /* How many records are in; exact when nothing else runs. */
@@ -97,8 +98,7 @@ static inline size_t rg_wake_some(rg_slot *s, rg_list *l, size_t n)
 static inline void rg_wake_added(rg_slot *s, rg_list *l, rg_word *w)
 {
     if (!rg_somebody_waits(s)) return;
-    rg_wake_slow(s, w);
-    rg_wake_some_slow(s, l, 1);
+    rg_wake_added_slow(s, l, w);
 }
 
 #endif

@@ -9,7 +9,6 @@
 #   so the CAS with what was read misses (the check saves touching words of a later operation).
 # - resolve_rdcss without the check of rseq: likewise.
 # - rg_wait_register counting itself after linking: the validation that follows sees the change.
-# - rg_wake_slow without the check of the mark: a waiter that leaves has changed its state first.
 # Orders of memory, each weakened to relaxed where the C says acquire or release (the others: order-* below):
 # - fields of descriptors (kcas.c: status, counts, rseq, raddr, rold, rkref, the entries, chunks), one by one. A
 #   reference comes from a word, by seq_cst CAS from behind the owner's stores, so whoever has one sees its operation's
@@ -136,16 +135,42 @@ core_mutant value-of-dummy queue.h 's/\*value = rg_node_of\(next\)->value;/*valu
 core_mutant value-after-node queue.h '/^static inline rg_tried rg_queue_try_get/,/^}/{/^    \*value = /d;s/^    return (__builtin_expect\(rg_cas_once.*, 1\)) \? RG_TRIED_DONE : RG_TRIED_LOST;/    if (!\1) return RG_TRIED_LOST;\n    rg_unpin(s);\n    rg_pin(s);\n    *value = rg_node_of(next)->value;\n    return RG_TRIED_DONE;/}' \
     explore queue.gf-g 'the value is read when the node may have gone'
 
+# ---- the list
+core_mutant list-no-mark list.h 's/next \| RG_REMOVED \}/next }/' plain test_list.by_hand 'a removed link is removed again'
+core_mutant list-no-prev list.h '/rg_link_of\(next\)->prev, rg_link_word\(n\), prev \}/s/, prev \}/, rg_link_word(n) }/' \
+    plain test_list.by_hand 'the neighbour still names the removed link'
+core_mutant list-no-next list.h '/rg_link_of\(prev\)->next, rg_link_word\(n\), next \}/s/, next \}/, rg_link_word(n) }/' \
+    plain test_list.by_hand 'the list still leads to the removed link'
+core_mutant list-seq-early list.h '/^static inline void rg_list_append/,/^}/{s/^        n->seq = arrivals \+ 1;//;s/^    for \(;;\) \{/    n->seq = rg_read(sp, s->index, \&l->arrivals) + 1;\n    for (;;) {/}' \
+    explore list.append-append 'a number from before the list was as it is'
+core_mutant list-no-arrival list.h 's/arrivals, arrivals, arrivals \+ 1 \}/arrivals, arrivals, arrivals }/' plain test_list.by_hand 'nobody has arrived'
+core_mutant list-next-by-plain-load list.h '/^static inline rg_link \*rg_list_next/,/^}/s/rg_read\(&s->domain->space, s->index, &n->next\)/((void)s, rg_load(\&n->next))/' \
+    explore list.walk-append 'a descriptor is taken for a link'
+core_mutant list-remove-unlinks-apart list.h '/^static inline bool rg_list_remove/,/^}/s/if \(rg_kcas\(sp, s->index, e, 3\) == RG_SUCCEEDED\) return true;/if (rg_kcas(sp, s->index, e, 1) == RG_SUCCEEDED) return rg_kcas(sp, s->index, e + 1, 2), true;/' \
+    explore list.neighbours 'marked, then unlinked from neighbours that have changed'
+
 # ---- waiters
-core_mutant not-counted-in wait.c '/^void rg_wait_register/,/^}/s/rg_fetch_add\(&s->domain->waiting, 1\);//' plain test_wait.ball_of_two 'writers do not look'
-core_mutant counted-for-ever wait.c '/rg_fetch_add\(&s->domain->waiting, \(uint64_t\)-1\);/d' plain test_wait.each_is_woken_once 'writers look for ever'
-core_mutant wake-one wait.c 's/^            woken\+\+;/            woken++;\n            break;/' plain test_wait.each_is_woken_once 'only the first waiter is woken'
-core_mutant no-sweep wait.c '/^bool rg_wait_leave/,/^}/s/sweep\(s, bucket\(s->domain, r->word\)\);//' plain test_wait.each_is_woken_once 'records stay'
-core_mutant sweep-by-store wait.c 's/if \(!rg_cas\(at, cur, next & ~1ULL\)\) goto again;/rg_store(at, next \& ~1ULL);/' explore wait.two-waiters 'an unlink undoes another'
-core_mutant register-by-store wait.c 's/\} while \(!rg_cas\(head, h, \(uint64_t\)\(uintptr_t\)r\)\);/} while (rg_store(head, (uint64_t)(uintptr_t)r), false);/' \
-    explore wait.two-waiters 'two registrations, one record'
-core_mutant waiter-freed-early wait.c 's/rg_fetch_add\(&w->linked, \(uint64_t\)-1\) == 1\)/rg_fetch_add(\&w->linked, (uint64_t)-1) > 0)/' \
+core_mutant not-counted-in wait.c '/^void rg_wait_register/,/^}/s/rg_fetch_add\(&s->domain->waiting, w->n\);//' plain test_wait.ball_of_two 'writers do not look'
+core_mutant counted-for-ever wait.c 's/rg_fetch_add\(&s->domain->waiting, \(uint64_t\)-1\);/{}/' plain test_wait.each_is_woken_once 'writers look for ever'
+core_mutant wake-first-only wait.c '/^unsigned rg_wake_slow/,/^}/s/if \(r->word == word\) woken/if (r->word == word \&\& !woken) woken/' plain test_wait.each_is_woken_once 'only the first waiter is woken'
+core_mutant never-taken-out wait.c '/^uint64_t rg_wait_leave/,/^}/s/rg_list_remove\(s, &r->link\)/false/' plain test_wait.each_is_woken_once 'records stay'
+core_mutant waiter-freed-early wait.c 's/rg_fetch_add\(&w->linked, -n\) == n\)/rg_fetch_add(\&w->linked, -n) > 0)/' \
     asan test_wait.each_is_woken_once 'freed with records still linked'
+core_mutant not-the-owners wait.c 's/linked, w->n \+ 1\)/linked, w->n)/;s/uint64_t mine = 1;/uint64_t mine = 0;/' plain test_wait.a_woken_waiter_is_its_owners 'freed by the waker while its owner waits'
+core_mutant woken-stays-in wait.c '/^size_t rg_wake_some_slow/,/^}/s/if \(rg_reserve\(s, 1\)\)/if (0)/' plain test_wait.the_oldest_first 'who was woken is still in the way'
+core_mutant wakes-all wait.c 's/at && woken < n;/at;/' plain test_wait.the_oldest_first 'an item wakes everybody'
+core_mutant passed-over-counts wait.c '/^size_t rg_wake_some_slow/,/^}/s/if \(!gone\) woken \+= rg_wait_notify\(([^;]*)\);/if (!gone) { rg_wait_notify(\1); woken++; }/' \
+    plain test_wait.who_was_woken_otherwise_is_passed_over 'a wake-up is spent on who was woken already'
+core_mutant child-spends wait.c 's/bool gone = rg_wait_forgotten\(s, r->waiter\);/bool gone = false;/' plain test_wait.the_child_wakes_its_own 'a wake-up is spent on who is gone'
+core_mutant child-counts-down wait.c 's/if \(!rg_wait_forgotten\(s, r->waiter\)\) rg_fetch_add/rg_fetch_add/' plain test_wait.the_child_wakes_its_own 'records are counted out that are not in the count'
+core_mutant called-pinned wait.c 's/^        s->due = 0; .*/        rg_call_woken(s);/' plain test_wait.later 'user code runs while something is pinned'
+core_mutant never-called wait.c 's/^        s->due = 0; .*//' plain test_wait.later 'nobody looks whom to call'
+core_mutant called-in-calls wait.c 's/if \(calling\) return;//' plain test_wait.later 'depth grows with the number of those who were woken'
+core_mutant called-freed wait.c '/^bool rg_wait_notify/,/^}/s/rg_fetch_add\(&w->linked, 1\);.*//' asan test_wait.later 'it leaves, and is called when it is gone'
+core_mutant newest-first wait.c 's/rg_list_first\(s, l\); at && woken < n/rg_list_at(l, rg_read(\&s->domain->space, s->index, \&l->prev)); at \&\& woken < n/' \
+    plain test_wait.the_oldest_first 'who came last is woken first'
+core_mutant wake-some-looks-first wait.h '/^static inline size_t rg_wake_some/,/^}/s/rg_somebody_waits\(s\)/rg_load_rlx(\&s->domain->waiting)/' \
+    weak wait.take 'the writer may look for waiters before it writes'
 
 # ---- orders of memory
 core_mutant order-unpin epoch.h 's/rg_store_rel\(&s->pinned, 0\);/rg_store_rlx(\&s->pinned, 0);/' \
@@ -188,8 +213,6 @@ core_mutant order-owner epoch.c '/^static void slot_release/,/^}/s/rg_store\(&s-
     weak epoch.claims 'a slot is taken over without what its owner left in it'
 core_mutant order-waiting wait.h 's/rg_load\(&s->domain->waiting\)/rg_load_acq(\&s->domain->waiting)/' \
     weak wait.one 'the writer may look for waiters before it writes'
-core_mutant order-sweep wait.c '/^static void sweep/,/^}/s/rg_load\(at\)/rg_load_rlx(at)/' \
-    weak wait.two-waiters 'a record without its contents'
 core_mutant order-push stack.h '/^static inline rg_tried rg_stack_try_push/,/^}/s/rg_load\(&st->head\)/rg_load_rlx(\&st->head)/' \
     weak stack.push-push 'a node without its contents'
 core_mutant order-pop stack.h '/^static inline rg_tried rg_stack_try_pop/,/^}/s/rg_load\(&st->head\)/rg_load_rlx(\&st->head)/' \

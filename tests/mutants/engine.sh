@@ -37,7 +37,7 @@ engine_mutant own-write-unseen queue.c '/^static bool next_of/,/^}/s/\*next = \(
     'a get does not see the put of the same reaction'
 engine_mutant tail-left-behind queue.c 's/^    o = move_tail\(r, q, dummy, next\);/    o = RX_DONE;/' any "$T/test_queue.py $T/test_log.py $T/test_conservation.py" \
     'tail falls behind head'
-engine_mutant commit-wakes-nobody commit.c 's/^    wake_waiters\(r\);//' any $T/test_blocking.py 'a reaction that changes a word wakes nobody'
+engine_mutant commit-wakes-nobody commit.c 's/if \(waiters\) wake_waiters\(r\);//' any $T/test_blocking.py 'a reaction that changes a word wakes nobody'
 engine_mutant unlinked-kept commit.c 's/if \(u\.value\) rg_decref_late\(r->slot, u\.value\);//;s/^        rx_drop\(r, u\.value\);//' any $T/test_refleaks.py \
     'a popped item keeps one reference for ever'
 
@@ -61,8 +61,30 @@ engine_mutant parks-for-ever park.c 's/blocks for ever: it has read/blocks for e
 engine_mutant interrupt-ignored park.c 's/if \(Py_MakePendingCalls\(\) < 0 \|\| PyErr_CheckSignals\(\) < 0\) \{/if (0) {/' any "$T/test_interrupt.py $T/test_signals.py" \
     'a blocked reaction cannot be interrupted'
 
-engine_mutant waiter-left-behind park.c 's/^    rg_wait_leave\(r->slot, w\);/    if (o != RX_ERROR) rg_wait_leave(r->slot, w);/' any "$T/test_interrupted_waits.py $T/test_interrupt.py" \
+engine_mutant waiter-left-behind park.c 's/^    owe\(r, rg_wait_leave\(r->slot, w\)\);/    if (o != RX_ERROR) owe(r, rg_wait_leave(r->slot, w));/' any "$T/test_interrupted_waits.py $T/test_interrupt.py" \
     'a wait that ends with an exception stays registered'
+
+engine_mutant not-passed-on park.c '/^void rx_pass_on/,/^}/s/if \(s\) rg_wake_some/if (0) rg_wake_some/' any $T/test_wake_one.py \
+    'who was woken and takes nothing lets the others wait'
+engine_mutant kept-by-waiting park.c '/^static void settle_debt/,/^}/s/if \(r->log\.at\[i\]\.vacant && r->log\.at\[i\]\.takers == r->owes\)/if (1)/' any $T/test_wake_one.py \
+    'who waits again for something else keeps the wake-up'
+engine_mutant kept-by-committing commit.c 's/\(e->vacant \|\| n < 0\)/1/' any $T/test_wake_one.py \
+    'who has looked, or put, keeps the wake-up'
+engine_mutant not-owed-unless-woken park.c 's/^    owe\(r, rg_wait_leave\(r->slot, w\)\);/    uint64_t why = rg_wait_leave(r->slot, w);\n    if (o == RX_RETRY) owe(r, why);/' any $T/test_wake_one.py \
+    'a wait that ends otherwise just as it is woken keeps the wake-up'
+engine_mutant own-empty-is-empty queue.c 's/e->vacant \|= !head;/e->vacant = 1;/' any $T/test_wake_one.py \
+    'who has taken all there is waits as one who found nothing'
+engine_mutant own-empty-stack stack.c 's/head->vacant \|= !head->old;/head->vacant = 1;/' any $T/test_wake_one.py \
+    'who has taken all there is waits as one who found nothing'
+engine_mutant putters-are-takers queue.c '/^static bool next_of/,/^}/s/rx_is_part\(\*entry, &q->takers, PART_QUEUE_LINK\);/rx_is_part(*entry, \&q->takers, PART_QUEUE_LINK);\n    (*entry)->vacant |= !(*entry)->old;/' \
+    any $T/test_wake_one.py 'who has put waits for an item'
+engine_mutant one-for-three commit.c 's/case PART_QUEUE_LINK: return 1;/case PART_QUEUE_LINK: return !e->private_;/' any $T/test_wake_one.py \
+    'three items wake one'
+engine_mutant stack-growth commit.c 's/case PART_STACK_HEAD: return position\(e->cur\) - position\(e->old\);/case PART_STACK_HEAD: return 1;/' any $T/test_wake_one.py \
+    'a push wakes one, however many items it adds'
+engine_mutant put-wakes-no-taker queue.c 's/rg_wake_added\(s, &q->takers\.list, /rg_wake(s, /' any $T/test_wake_one.py 'a direct put wakes nobody'
+engine_mutant kept-is-dropped log.c '/^void rx_rollback/,/^}/s/^    r->unlinked\.n = m\.unlinked;/    r->unlinked.n = m.unlinked;\n    while (r->kept.n) rx_drop(r, r->kept.at[--r->kept.n]);/' any $T/test_wake_one.py \
+    'the log names words that are gone'
 
 engine_mutant timeout-restarts park.c '/^rx_outcome rx_park/,/^}/{s/^    while \(o == RX_DONE\) \{/    int64_t whole = deadline - rg_monotonic_ns();\n    while (o == RX_DONE) {/;s/us = \(deadline - rg_monotonic_ns\(\) \+ 999\)/us = (whole + 999)/}' any $T/test_interrupted_waits.py \
     'each signal starts the time anew'
