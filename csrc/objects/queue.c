@@ -407,7 +407,8 @@ static PyType_Slot slots[] = {
     { Py_tp_doc, "Queue(maxsize=0)\n--\n\n"
       "A first-in, first-out queue that threads share without locks: Michael and Scott, PODC 1996.\n\n"
       "The interface of queue.SimpleQueue; put, get and peek are methods and reagents. Unbounded: a positive\n"
-      "maxsize raises ValueError. Blocked getters are not served in the order of their arrival.\n\n"
+      "maxsize raises ValueError. Blocked getters are woken in the order of their arrival;\n"
+      "who comes later may still be faster.\n\n"
       ">>> from lockfree import Queue\n>>> q = Queue()\n>>> q.put(1); q.put(2)\n>>> q.get(), q.qsize()\n(1, 1)" },
     { Py_tp_new, queue_new },
     { Py_tp_init, queue_init },

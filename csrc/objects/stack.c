@@ -352,7 +352,7 @@ static PyType_Slot slots[] = {
     { Py_tp_doc, "Stack(iterable=())\n--\n\n"
       "A last-in, first-out stack that threads share without locks: Treiber, IBM RJ 5118, 1986.\n\n"
       "push, pop and peek are methods and reagents; len, iteration and repr see one instant. Blocking pops are\n"
-      "not served in the order of their arrival.\n\n"
+      "woken in the order of their arrival; who comes later may still be faster.\n\n"
       ">>> from lockfree import Stack\n>>> s = Stack('ab')\n>>> s.push('c')\n>>> s.pop(), len(s)\n('c', 2)" },
     { Py_tp_new, stack_new },
     { Py_tp_init, stack_init },

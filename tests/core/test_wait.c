@@ -347,6 +347,7 @@ static rg_waiter *to_be_called(rg_slot *s, unsigned id, rg_word *word, rg_list *
 static void later(void)
 {
     rg_slot *s = here();
+    CHECK(rg_slot_claim(dom), "no slot"); /* else each retirement makes rg_unpin look */
     rg_list_init(&takers);
     rg_waiter *w[5];
     for (unsigned i = 0; i < 3; i++) w[i] = to_be_called(s, i, NULL, &takers);
