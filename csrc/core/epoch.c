@@ -113,7 +113,7 @@ static void drain(rg_slot *s, rg_ring *r)
     while (r->head != r->tail) {
         rg_retired it = r->items[r->head & r->mask];
         /* Asked again for each: a callback may have let another thread begin. */
-        if (!alone(s) && it.epoch + 2 > rg_load(&s->domain->epoch)) return;
+        if (!alone(s) && it.epoch + RG_GRACE > rg_load(&s->domain->epoch)) return;
         r->head++;
         it.fn(s, it.p); /* may retire more, and so move r->items if r is the slot's own ring */
     }
@@ -183,7 +183,7 @@ void rg_reclaim(rg_slot *s)
 
 void rg_flush(rg_slot *s)
 {
-    for (int i = 0; i < 3; i++) rg_reclaim(s); /* two epochs and the one that may be under way */
+    for (int i = 0; i <= RG_GRACE; i++) rg_reclaim(s); /* and the epoch that may be under way */
 }
 
 bool rg_reserve_slow(rg_slot *s, size_t k)

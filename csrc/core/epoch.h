@@ -1,9 +1,11 @@
 /* epoch.h - domains: the slots of the threads of one process (or interpreter), their epochs, and
  * what they have given up but others may still look at. After Fraser (2004) and crossbeam-epoch.
  *
- * Invariant: what is retired at global epoch g is reclaimed only once the global epoch is g + 2
+ * Invariant: what is retired at global epoch g is reclaimed only once the global epoch is g + RG_GRACE
  * or later. The global epoch moves from g to g + 1 only when every pinned slot has announced g.
- * So whoever could have found a thing before it was unlinked has unpinned since.
+ * Who found a thing before it was unlinked was pinned at g or before, and has unpinned by g + 2. But a k-CAS
+ * of such a one may name words of the thing, and whoever meets its descriptor meanwhile learns of them from there:
+ * who does was pinned at g + 1 at the latest, for at g + 2 that k-CAS is over. So three, not two.
  *
  * Announcing publishes the epoch and needs a StoreLoad fence before the first load of a pointer:
  * otherwise the load may happen before the announcement is visible, the epoch advance twice, and
@@ -23,6 +25,8 @@
 #define RG_EPOCH_H
 
 #include "kcas.h"
+
+#define RG_GRACE 3
 
 struct rg_slot;
 typedef void (*rg_reclaim_fn)(struct rg_slot *, void *);
