@@ -30,7 +30,7 @@ from racing import STRESS
 from reagents import Reagent, Ref, attempt, const, guard, post_commit
 from reagents.testing import explore
 
-ROUNDS = 3_000 * STRESS
+ROUNDS = 2_000 * STRESS
 BATCHES = 2  # of so many rounds, with other luck
 PATIENT = 100  # batches until what can be seen must have been seen
 
@@ -122,7 +122,7 @@ def test_all_interleavings(program: Program, kind: str) -> None:
 def test_interleavings_of_every_way(program: Program, way: int) -> None:
     """A reaction takes several turns, so only as far as two preemptions go."""
     seen: set[Outcome] = set()
-    found = explore(scenario_of(program, MEMORIES["Ref"], way, seen), preemptions=2, max_schedules=2_000)
+    found = explore(scenario_of(program, MEMORIES["Ref"], way, seen), preemptions=2, max_schedules=300)
     assert found.failure is None
     assert len(seen) > 1
     assert seen <= program.outcomes
