@@ -33,20 +33,33 @@ static inline void rg_pause(void)
 #endif
 }
 
-static inline void rg_backoff_wait(rg_backoff *b)
+/* For something to become true while one waits. */
+typedef bool (*rg_until_fn)(void *);
+
+/* Waits for as long as b says, or less: until(arg), if there is such a thing, is asked between the pauses. */
+static inline void rg_backoff_wait_until(rg_backoff *b, rg_until_fn until, void *arg)
 {
 #if defined(RG_CHECKED)
     (void)b;
+    if (until && until(arg)) return;
     rg_pause();
+    if (until) (void)until(arg);
 #else
     if (b->spin > RG_SPIN_LIMIT) {
+        if (until && until(arg)) return;
         nanosleep(&(struct timespec){ 0, RG_SLEEP_NS }, NULL);
+        if (until) (void)until(arg);
         return;
     }
-    for (unsigned i = 0; i < b->spin; i++) rg_pause();
+    for (unsigned i = 0; i < b->spin; i++) {
+        if (until && until(arg)) return;
+        rg_pause();
+    }
     b->spin *= 2;
 #endif
 }
+
+static inline void rg_backoff_wait(rg_backoff *b) { rg_backoff_wait_until(b, NULL, NULL); }
 
 /* What a thread remembers from one operation to the next about how contended its words are.
  *

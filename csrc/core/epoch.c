@@ -151,7 +151,7 @@ static void reclaim_round(rg_slot *s)
     s->due = s->woken || s->gives_way ? 0 : left + (held_back && left / 4 > due ? left / 4 : due);
 }
 
-void rg_lost(rg_slot *s, rg_backoff *b)
+void rg_lost_until(rg_slot *s, rg_backoff *b, rg_until_fn until, void *arg)
 {
     unsigned pins = s->pins;
     if (pins <= 1) { /* else an outer section relies on it */
@@ -160,15 +160,17 @@ void rg_lost(rg_slot *s, rg_backoff *b)
         rg_withdraw(s);
     }
     if (b->spin) {
-        rg_backoff_wait(b);
+        rg_backoff_wait_until(b, until, arg);
     } else {
         /* relaxed: our own clock, which counts two for each CAS */
         rg_backoff away = { rg_patience_lost(&s->patience, rg_load_rlx(&s->desc.clock) / 2) };
-        rg_backoff_wait(&away);
+        rg_backoff_wait_until(&away, until, arg);
         b->spin = RG_SPIN_AGAIN;
     }
     if (pins == 1) rg_pin(s);
 }
+
+void rg_lost(rg_slot *s, rg_backoff *b) { rg_lost_until(s, b, NULL, NULL); }
 
 void rg_reclaim(rg_slot *s)
 {

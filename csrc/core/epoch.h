@@ -62,6 +62,7 @@ typedef struct rg_slot {
     struct rg_node *free_nodes; /* node.h */
     size_t free_count;
     rg_patience patience;
+    unsigned places; /* elimination.h */
     rg_word stat[4]; /* owned by the objects layer */
 } rg_slot;
 
@@ -145,6 +146,8 @@ static inline void rg_pin(rg_slot *s)
 /* A CAS of an operation was lost; *b is the operation's, and zero before its first loss. If pinned, the
  * wait is not, as it would hold the epoch back: nothing read before may be looked at after. */
 void rg_lost(rg_slot *, rg_backoff *b);
+/* The same for who can make use of the wait: it ends early when until(arg), called between the pauses, is true. */
+void rg_lost_until(rg_slot *, rg_backoff *b, rg_until_fn until, void *arg);
 
 void rg_reclaim(rg_slot *);
 static inline void rg_reclaim_when_due(rg_slot *s)

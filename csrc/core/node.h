@@ -29,7 +29,8 @@ typedef enum rg_tried {
     RG_TRIED_DONE,
     RG_TRIED_EMPTY,
     RG_TRIED_LOST, /* another thread was faster: back off */
-    RG_TRIED_BUSY  /* an operation is under way on a word: help it */
+    RG_TRIED_BUSY, /* an operation is under way on a word: help it */
+    RG_TRIED_MET   /* a push and a pop have met (elimination.h), and the stack is as it was */
 } rg_tried;
 
 static inline uint64_t rg_node_word(rg_node *n) { return (uint64_t)(uintptr_t)n; }
@@ -66,15 +67,6 @@ static inline void rg_node_free(rg_slot *s, rg_node *n)
     rg_store_rlx(&n->next, rg_node_word(s->free_nodes));
     s->free_nodes = n;
     s->free_count++;
-}
-
-/* Between two tries: helps what is under way on the word, or waits. */
-static inline void rg_again(rg_slot *s, rg_backoff *b, rg_tried t, rg_word *w)
-{
-    if (t == RG_TRIED_LOST)
-        rg_lost(s, b);
-    else
-        (void)rg_read(&s->domain->space, s->index, w);
 }
 
 #define RG_HOLDERS ((1ULL << 20) - 1)

@@ -3,7 +3,8 @@
  * Invariant: head is 0 or the top node; a node's link and payload do not change while it is
  * reachable. Linearization: push and pop at the CAS on head, an empty pop at the read of 0.
  * No ABA: whoever has read head is pinned (a reaction across user code: holds the node), so the
- * address cannot come back while it matters.
+ * address cannot come back while it matters. A push and a pop that have lost a CAS may meet elsewhere:
+ * elimination.h.
  *
  * lookers. A popper may take the payload's ownership at once only if nobody is between reading
  * head and securing the payload (taking a reference). Who wants to look counts itself in, reads
@@ -13,11 +14,12 @@
 #ifndef RG_STACK_H
 #define RG_STACK_H
 
-#include "node.h"
+#include "elimination.h"
 
 typedef struct rg_stack {
     rg_word head;
     rg_word lookers;
+    rg_word places; /* elimination.h: for those who have lost a CAS on head; 0 until then */
 } rg_stack;
 
 static inline void rg_stack_link(rg_node *n, uint64_t below)
@@ -46,23 +48,34 @@ static inline rg_tried rg_stack_try_pop(rg_slot *s, rg_stack *st, rg_node **n)
     return __builtin_expect(rg_cas_once(&s->desc, &st->head, h, below), 1) ? RG_TRIED_DONE : RG_TRIED_LOST;
 }
 
-/* Both until they come through: lock-free. Pinned, but not all the time: see rg_lost. */
-static inline void rg_stack_push(rg_slot *s, rg_stack *st, rg_node *n)
+/* Both until they come through: lock-free. Pinned, but not all the time: see rg_lost. `t` is what a first
+ * try of the caller's has come to; RG_TRIED_BUSY: nothing worth mentioning, or there was none.
+ * DONE: as a try that is. MET: head was not changed; a popped node is the caller's alone, to free at once. */
+static inline rg_tried rg_stack_push(rg_slot *s, rg_stack *st, rg_node *n, rg_tried t)
 {
     rg_backoff b = { 0 };
-    for (rg_tried t; (t = rg_stack_try_push(s, st, n)) != RG_TRIED_DONE;) rg_again(s, &b, t, &st->head);
+    for (;;) {
+        if (t == RG_TRIED_LOST && rg_eliminate_push(s, &st->places, n, &b)) return RG_TRIED_MET;
+        t = rg_stack_try_push(s, st, n);
+        if (t == RG_TRIED_DONE) return t;
+        if (t == RG_TRIED_BUSY) (void)rg_read(&s->domain->space, s->index, &st->head);
+    }
 }
 
-static inline rg_node *rg_stack_pop(rg_slot *s, rg_stack *st)
+/* The same, or EMPTY. */
+static inline rg_tried rg_stack_pop(rg_slot *s, rg_stack *st, rg_node **n, rg_tried t)
 {
     rg_backoff b = { 0 };
-    rg_node *n = NULL;
-    for (rg_tried t; (t = rg_stack_try_pop(s, st, &n)) != RG_TRIED_DONE;) {
-        if (t == RG_TRIED_EMPTY) return NULL;
-        rg_again(s, &b, t, &st->head);
+    for (;;) {
+        if (t == RG_TRIED_LOST && (*n = rg_eliminate_pop(s, &st->places, &b))) return RG_TRIED_MET;
+        t = rg_stack_try_pop(s, st, n);
+        if (t == RG_TRIED_DONE || t == RG_TRIED_EMPTY) return t;
+        if (t == RG_TRIED_BUSY) (void)rg_read(&s->domain->space, s->index, &st->head);
     }
-    return n;
 }
+
+/* Empty and gone, as far as its words are concerned. */
+static inline void rg_stack_close(rg_stack *st) { rg_eliminate_no_more(&st->places); }
 
 static inline uint64_t rg_stack_size(rg_slot *s, rg_stack *st)
 {

@@ -102,10 +102,8 @@ static RG_SLOW bool push_slow(StackObject *s, rg_node *n, PyObject *v, rg_tried 
         return false;
     }
     rg_pin(slot);
-    rg_backoff b = { 0 };
-    if (t == RG_TRIED_LOST) rg_lost(slot, &b);
-    rg_stack_push(slot, &s->stack, n);
-    rg_wake_added(slot, &s->takers.list, &s->stack.head);
+    if (rg_stack_push(slot, &s->stack, n, t) == RG_TRIED_DONE) /* met: nothing has changed */
+        rg_wake_added(slot, &s->takers.list, &s->stack.head);
     rg_unpin(slot);
     return true;
 }
@@ -142,11 +140,16 @@ static RG_SLOW PyObject *pop_slow(StackObject *s, rg_tried t)
     if (!slot) return NULL;
     if (!rg_reserve(slot, 2)) return PyErr_NoMemory();
     rg_pin(slot);
-    rg_backoff b = { 0 };
-    if (t == RG_TRIED_LOST) rg_lost(slot, &b);
-    rg_node *n = rg_stack_pop(slot, &s->stack);
-    PyObject *v = n ? taken(s, slot, n) : NULL;
-    if (v) rg_wake(slot, &s->stack.head);
+    rg_node *n;
+    PyObject *v = NULL;
+    t = rg_stack_pop(slot, &s->stack, &n, t);
+    if (t == RG_TRIED_DONE) {
+        v = taken(s, slot, n);
+        rg_wake(slot, &s->stack.head);
+    } else if (t == RG_TRIED_MET) { /* nobody else has ever seen the node */
+        v = payload(n);
+        rg_node_free(slot, n);
+    }
     rg_unpin(slot);
     return v;
 }
@@ -330,6 +333,7 @@ static void stack_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     if (s->weakrefs) PyObject_ClearWeakRefs(self);
     stack_clear(self);
+    rg_stack_close(&s->stack);
     rg_free_late(s->st, self);
 }
 

@@ -33,6 +33,7 @@ ffibuilder.set_source(
         "csrc/shared/drive.c",
         "csrc/core/kcas.c",
         "csrc/core/epoch.c",
+        "csrc/core/elimination.c",
         "csrc/core/wait.c",
     ],
     include_dirs=["."],

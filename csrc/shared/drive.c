@@ -136,7 +136,7 @@ int dr_stack_push(uintptr_t d, uintptr_t stack, int64_t first, int64_t n)
         rg_node *node = rg_node_new(s, (uint64_t)(first + i));
         if (!node) return 0;
         rg_pin(s);
-        rg_stack_push(s, (rg_stack *)stack, node);
+        rg_stack_push(s, (rg_stack *)stack, node, RG_TRIED_BUSY);
         rg_unpin(s);
     }
     return s != NULL;
@@ -148,13 +148,13 @@ int64_t dr_stack_pop(uintptr_t d, uintptr_t stack, int64_t n, int64_t *out)
     int64_t got = 0;
     while (s && got < n && rg_reserve(s, 1)) {
         rg_pin(s);
-        rg_node *node = rg_stack_pop(s, (rg_stack *)stack);
-        if (node) {
-            out[got++] = (int64_t)node->value;
-            rg_retire_lazily(s, node, rg_node_expired);
-        }
+        rg_node *node;
+        rg_tried t = rg_stack_pop(s, (rg_stack *)stack, &node, RG_TRIED_BUSY);
+        if (t != RG_TRIED_EMPTY) out[got++] = (int64_t)node->value;
+        if (t == RG_TRIED_DONE) rg_retire_lazily(s, node, rg_node_expired);
+        if (t == RG_TRIED_MET) rg_node_free(s, node);
         rg_unpin(s);
-        if (!node) break;
+        if (t == RG_TRIED_EMPTY) break;
     }
     return got;
 }
@@ -162,6 +162,7 @@ int64_t dr_stack_pop(uintptr_t d, uintptr_t stack, int64_t n, int64_t *out)
 void dr_stack_free(uintptr_t d, uintptr_t stack)
 {
     (void)d;
+    rg_stack_close((rg_stack *)stack);
     free((void *)stack);
 }
 

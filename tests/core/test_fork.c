@@ -33,6 +33,15 @@ static bool add_to_all(rg_slot *s, unsigned first, unsigned n)
     return rg_kcas(SPACE, s->index, e, n) == RG_SUCCEEDED;
 }
 
+/* Each as if it had lost a first try, so that forks find offers. Pinned. */
+static void pair_on_stack(rg_slot *s, rg_node *n)
+{
+    rg_stack_push(s, &stack, n, RG_TRIED_LOST);
+    rg_tried t = rg_stack_pop(s, &stack, &n, RG_TRIED_LOST);
+    if (t == RG_TRIED_DONE) rg_retire(s, n, rg_node_expired);
+    if (t == RG_TRIED_MET) rg_node_free(s, n);
+}
+
 static void load(worker *w)
 {
     rg_slot *s = here();
@@ -42,9 +51,7 @@ static void load(worker *w)
         CHECK(rg_reserve(s, 2), "memory");
         rg_node *n = rg_node_new(s, 7);
         rg_pin(s);
-        rg_stack_push(s, &stack, n);
-        n = rg_stack_pop(s, &stack);
-        if (n) rg_retire(s, n, rg_node_expired);
+        pair_on_stack(s, n);
         rg_retire(s, malloc(8), free_it);
         rg_unpin(s);
     }
@@ -112,9 +119,7 @@ static void child(rg_slot *mine, bool had_slot)
     for (unsigned i = 0; i < 300; i++) {
         CHECK(rg_reserve(s, 1), "memory");
         rg_pin(s);
-        rg_stack_push(s, &stack, rg_node_new(s, 7));
-        rg_node *n = rg_stack_pop(s, &stack);
-        if (n) rg_retire(s, n, rg_node_expired);
+        pair_on_stack(s, rg_node_new(s, 7));
         rg_unpin(s);
     }
     rg_wake(s, &waited_for);
@@ -156,6 +161,7 @@ static void fork_under(void (**f)(worker *), unsigned n, bool with_slot)
         next = rg_node_of(rg_load(&x->next));
         free(x);
     }
+    rg_stack_close(&stack);
     rg_flush(here());
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "elimination.c"
 #include "epoch.c"
 #include "kcas.c"
 #include "wait.c"

@@ -2,6 +2,7 @@
  *
  * A program is a string for each thread:
  *   p put, g get; u push, o pop (stack 1); U, O (stack 2); m move from 1 to 2;
+ *   v push, l pop (stack 1) that begin as if they had lost their first CAS: by way of elimination
  *   h hold the top node of stack 1, and look at it unpinned
  *   f reclaim (rg_flush); r one round of it when the next operation unpins, which is due after some 32
  *   retirements otherwise
@@ -48,27 +49,32 @@ static int64_t get(rg_slot *s)
     return r;
 }
 
-static void push(rg_slot *s, unsigned which, int64_t v)
+static void push_from(rg_slot *s, unsigned which, int64_t v, rg_tried t)
 {
     x_op *op = x_call(which ? S_PUSH2 : S_PUSH, v, 0);
     rg_pin(s);
-    rg_stack_push(s, stacks[which], rg_node_new(s, (uint64_t)v));
+    rg_stack_push(s, stacks[which], rg_node_new(s, (uint64_t)v), t);
     rg_unpin(s);
     x_return(op, 0);
 }
 
-static int64_t pop(rg_slot *s, unsigned which)
+static int64_t pop_from(rg_slot *s, unsigned which, rg_tried t)
 {
     x_op *op = x_call(which ? S_POP2 : S_POP, 0, 0);
     X_REQUIRE(rg_reserve(s, 1), "memory");
     rg_pin(s);
-    rg_node *n = rg_stack_pop(s, stacks[which]);
-    int64_t r = n ? (int64_t)n->value : S_NONE;
-    if (n) rg_retire(s, n, expired);
+    rg_node *n;
+    t = rg_stack_pop(s, stacks[which], &n, t);
+    int64_t r = t == RG_TRIED_EMPTY ? S_NONE : (int64_t)n->value;
+    if (t == RG_TRIED_DONE) rg_retire(s, n, expired);
+    if (t == RG_TRIED_MET) rg_node_free(s, n);
     rg_unpin(s);
     x_return(op, r);
     return r;
 }
+
+static void push(rg_slot *s, unsigned which, int64_t v) { push_from(s, which, v, RG_TRIED_BUSY); }
+static int64_t pop(rg_slot *s, unsigned which) { return pop_from(s, which, RG_TRIED_BUSY); }
 
 /* Pop and push as one k-CAS of two heads; an empty stack is seen by one read. */
 static void move(rg_slot *s)
@@ -118,6 +124,8 @@ static void play(rg_slot *s, const char *what, int64_t first)
         case 'o': pop(s, 0); break;
         case 'U': push(s, 1, v); break;
         case 'O': pop(s, 1); break;
+        case 'v': push_from(s, 0, v, RG_TRIED_LOST); break;
+        case 'l': pop_from(s, 0, RG_TRIED_LOST); break;
         case 'm': move(s); break;
         case 'h': hold(s); break;
         case 'f': rg_flush(s); break;
@@ -153,6 +161,9 @@ static void setup_stacks(void)
     }
     live_before = x_live_blocks();
     play(s_slots[0], prog()->setup, 91);
+    rg_elimination *e = (rg_elimination *)(uintptr_t)stacks[0]->places;
+    if (e) x_arena_dense(e, sizeof *e); /* the final check frees it, which poisons it */
+    for (unsigned i = 0; e && i < RG_PLACES; i++) x_name(&e->at[i].offer, 8, "place%u", i);
 }
 
 static void run(unsigned t) { play(s_slots[t], prog()->thread[t], 10 * (int64_t)t + 1); }
@@ -178,6 +189,10 @@ static void after_stacks(void)
     s_quiet((rg_word *[]){ &stacks[0]->head, &stacks[1]->head }, 2);
     while (pop(s_slots[0], 0) != S_NONE) {}
     while (pop(s_slots[0], 1) != S_NONE) {}
+    for (rg_elimination *e = (rg_elimination *)(uintptr_t)rg_load(&stacks[0]->places); e; e = NULL)
+        for (unsigned i = 0; i < RG_PLACES; i++)
+            X_REQUIRE(rg_load(&e->at[i].offer) == 0, "place %u is not free, and nobody is there", i);
+    for (unsigned i = 0; i < 2; i++) rg_stack_close(stacks[i]);
     nothing_leaks();
 }
 
@@ -227,6 +242,18 @@ const x_scenario s_structures[] = {
     { STACKS(2, "stack.of-h", "u", { "of", "h" }) },
     { STACKS(2, "stack.of-hh", "uu", { "of", "hh" }), .large = true },
     { STACKS(2, "stack.of-o.tso", "uu", { "of", "o" }), .tso = true },
+    /* places are made in set-up, but for the first */
+    { STACKS(2, "elimination.make", "", { "v", "v" }) },
+    { STACKS(2, "elimination.v-l", "vo", { "v", "l" }), .brute = true },
+    { STACKS(2, "elimination.v-l.full", "v", { "v", "l" }) },
+    { STACKS(2, "elimination.vo-l", "vo", { "vo", "l" }) },
+    { STACKS(2, "elimination.vo-ul", "vo", { "vo", "ul" }) },
+    { STACKS(2, "elimination.v-lv.cached", "vo", { "v", "lv" }) },
+    { STACKS(2, "elimination.vl-vl", "vo", { "vl", "vl" }), .large = true },
+    { STACKS(3, "elimination.v-l-l", "vo", { "v", "l", "l" }) },
+    { STACKS(3, "elimination.v-v-l", "vo", { "v", "v", "l" }), .large = true },
+    { STACKS(3, "elimination.v-l-u", "vo", { "v", "l", "u" }) },
+    { STACKS(3, "elimination.v-lv-l.cached", "vo", { "v", "lv", "l" }), .large = true },
     { STACKS(2, "move.m-m", "uu", { "m", "m" }) },
     { STACKS(2, "move.m-o", "u", { "m", "o" }) },
     { STACKS(2, "move.m-O", "u", { "m", "O" }) },
