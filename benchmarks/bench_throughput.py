@@ -38,6 +38,10 @@ class Stack(_Throughput, group="stack"):
     pass
 
 
+class StackBursts(_Throughput, group="stack-bursts"):
+    pass
+
+
 class StackLookedUp(_Throughput, group="stack-attribute"):
     pass
 

@@ -94,6 +94,31 @@ QUEUE = Group(
     ),
 )
 
+
+def bursts(name: str, make: str, put: str, get: str) -> Case:
+    """Eight in, eight out, every other thread the other way round: somebody puts while somebody takes. Nobody takes
+    what is not there, for the bottom is as thick as all together could take away."""
+    return Case(
+        name,
+        f"{make}\nfor i in range(8 * T): s.{put}(i)",
+        f"put = s.{put}; get = s.{get}\nif tid % 2:\n    for _ in range(8): get()",
+        {
+            **{f"put {i}": "put(x)" for i in range(8)},
+            **{f"get {i}": "get()" for i in range(8)},
+        },
+    )
+
+
+STACK_BURSTS = Group(
+    "8 x push, then 8 x pop, threads in opposite phases, one stack",
+    (
+        bursts("lockfree.Stack", "from lockfree import Stack; s = Stack()", "push", "pop"),
+        bursts("queue.SimpleQueue", SIMPLE_QUEUE, "put", "get"),
+        bursts("list", "s = []", "append", "pop"),
+        bursts("deque", DEQUE, "append", "pop"),
+    ),
+)
+
 STACK_ATTRIBUTE = Group(
     "s.push(x); s.pop(), looked up each time",
     (
@@ -369,6 +394,7 @@ TRANSFER_ADD = Group(
 
 GROUPS: dict[str, Group] = {
     "stack": STACK,
+    "stack-bursts": STACK_BURSTS,
     "queue": QUEUE,
     "stack-attribute": STACK_ATTRIBUTE,
     "queue-attribute": QUEUE_ATTRIBUTE,

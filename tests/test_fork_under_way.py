@@ -159,7 +159,7 @@ def test_in_a_signal_handler_under_load() -> None:
 
     def handler(number: int, frame: Any) -> None:
         children.append(number)
-        in_child(partial(check_load, load))
+        in_child(partial(check_load, load, 3))  # one more in our own hands: between the pop and the push
 
     def others() -> None:
         while not over.is_set():

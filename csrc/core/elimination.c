@@ -21,7 +21,8 @@ static rg_elimination *places(rg_slot *s, rg_word *home, bool make)
     for (unsigned i = 0; i < RG_PLACES; i++) rg_store_rlx(&e->at[i].offer, 0);
     if (rg_cas(home, was, (uint64_t)(uintptr_t)e)) return e;
     rg_free(e);
-    return places_at(rg_load_acq(home)); /* acquire: as above */
+    /* relaxed: the CAS has seen it, and all that came before it */
+    return places_at(rg_load_rlx(home));
 }
 
 void rg_eliminate_no_more(rg_word *home)

@@ -33,11 +33,11 @@ static bool add_to_all(rg_slot *s, unsigned first, unsigned n)
     return rg_kcas(SPACE, s->index, e, n) == RG_SUCCEEDED;
 }
 
-/* Each as if it had lost a first try, so that forks find offers. Pinned. */
-static void pair_on_stack(rg_slot *s, rg_node *n)
+/* Pinned. */
+static void pair_on_stack(rg_slot *s, rg_node *n, rg_tried first)
 {
-    rg_stack_push(s, &stack, n, RG_TRIED_LOST);
-    rg_tried t = rg_stack_pop(s, &stack, &n, RG_TRIED_LOST);
+    rg_stack_push(s, &stack, n, first);
+    rg_tried t = rg_stack_pop(s, &stack, &n, first);
     if (t == RG_TRIED_DONE) rg_retire(s, n, rg_node_expired);
     if (t == RG_TRIED_MET) rg_node_free(s, n);
 }
@@ -51,7 +51,7 @@ static void load(worker *w)
         CHECK(rg_reserve(s, 2), "memory");
         rg_node *n = rg_node_new(s, 7);
         rg_pin(s);
-        pair_on_stack(s, n);
+        pair_on_stack(s, n, RG_TRIED_LOST); /* as if both had lost a first try: forks find offers */
         rg_retire(s, malloc(8), free_it);
         rg_unpin(s);
     }
@@ -119,7 +119,7 @@ static void child(rg_slot *mine, bool had_slot)
     for (unsigned i = 0; i < 300; i++) {
         CHECK(rg_reserve(s, 1), "memory");
         rg_pin(s);
-        pair_on_stack(s, rg_node_new(s, 7));
+        pair_on_stack(s, rg_node_new(s, 7), i < 10 ? RG_TRIED_LOST : RG_TRIED_BUSY);
         rg_unpin(s);
     }
     rg_wake(s, &waited_for);

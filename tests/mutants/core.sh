@@ -23,6 +23,9 @@
 # - one of the two stores of rg_cas_once: the CAS releases the odd clock as well; the even one continues the release
 #   sequence of the odd one. Both of them: order-clock.
 # - rg_clock_begin and rg_clock_end: nothing but exclusive builds calls them.
+# - the CAS with which a pusher learns that its offer was taken, which must be sequentially consistent even when it fails:
+#   else, in C11, a load of head that follows may come before what the popper had done to head. Both are sequentially
+#   consistent themselves, and the model of weak memory lets nobody read such a word's past.
 
 # ---- k-CAS
 core_mutant owner-keeps-rdcss kcas.c '/^static void release_owned/,/^}/s/if \(rg_is_ref\(v\) && rg_is_rdcss\(v\)\)/if (0)/' \
@@ -90,7 +93,7 @@ core_mutant glance-announces-nothing epoch.h '/^static inline bool rg_glance\(/,
 core_mutant stays-announced epoch.c '/^static bool quiesce/,/^}/s/return .*/return !rg_load_acq(\&o->pinned);/' \
     plain test_membarrier 'who was seen unpinned need not announce anew'
 core_mutant ahead-is-behind epoch.c '/if \(p > now\) return true;/d' plain gated_advance 'an epoch that has moved on proves something about later pins'
-core_mutant waits-pinned epoch.c '/^void rg_lost/,/^}/s/if \(pins <= 1\)/if (0)/' plain test_epoch.losers_hold_nothing_back 'who waits after a loss holds the epoch back'
+core_mutant waits-pinned epoch.c '/^void rg_lost_until/,/^}/s/if \(pins <= 1\)/if (0)/' plain test_epoch.losers_hold_nothing_back 'who waits after a loss holds the epoch back'
 core_mutant advance-no-membarrier epoch.c 's/if \(!rg_asymmetric \|\| syscall\(SYS_membarrier, MEMBARRIER_PRIVATE, 0, 0\) != 0\) rg_fence\(\);/rg_fence();/' \
     plain test_membarrier 'nobody pays for the fence that pins do not have'
 core_mutant unpin-relaxed epoch.h 's/rg_store_rel\(&s->pinned, 0\);/rg_store_rlx(\&s->pinned, 0);/' \
@@ -148,6 +151,39 @@ core_mutant list-next-by-plain-load list.h '/^static inline rg_link \*rg_list_ne
     explore list.walk-append 'a descriptor is taken for a link'
 core_mutant list-remove-unlinks-apart list.h '/^static inline bool rg_list_remove/,/^}/s/if \(rg_kcas\(sp, s->index, e, 3\) == RG_SUCCEEDED\) return true;/if (rg_kcas(sp, s->index, e, 1) == RG_SUCCEEDED) return rg_kcas(sp, s->index, e + 1, 2), true;/' \
     explore list.neighbours 'marked, then unlinked from neighbours that have changed'
+
+# ---- elimination
+core_mutant met-twice elimination.c 's/if \(!rg_cas\(place, w, RG_TAKEN\)\) \{/if (rg_store(place, RG_TAKEN), false) {/' \
+    explore elimination.v-l-l 'two poppers take one offer'
+core_mutant gives-up-by-store elimination.c 's/if \(rg_cas\(o\.place, o\.node, 0\)\) \{/if (rg_load(o.place) == o.node ? (rg_store(o.place, 0), true) : false) {/' \
+    explore elimination.v-l 'an offer is taken back after it was taken'
+core_mutant gives-up-for-good elimination.c '/^bool rg_eliminate_push/,/^}/s/^        deserted\(s\);\n?//;/^bool rg_eliminate_push/,/^}/s/if \(rg_cas\(o\.place, o\.node, 0\)\) \{/if (rg_cas(o.place, o.node, 0)) {\n        deserted(s);\n        return true;/' \
+    plain test_structures.nobody_comes 'an offer taken back is never pushed'
+core_mutant pushed-as-well elimination.c '/^bool rg_eliminate_push/,/^}/s/^    return true;/    return false;/' \
+    explore elimination.v-l 'what a popper has is pushed too'
+core_mutant popper-frees-place elimination.c 's/if \(!rg_cas\(place, w, RG_TAKEN\)\) \{/if (!rg_cas(place, w, 0)) {/' \
+    explore elimination.v-lv.cached 'the address comes back to the place, and its first pusher takes it for its own'
+core_mutant place-kept elimination.c '/^    rg_store_rlx\(o\.place, 0\);/d' explore elimination.v-l 'a place is never used again'
+core_mutant offer-by-store elimination.c 's/if \(!rg_cas\(o\.place, 0, o\.node\)\) \{/if (rg_store(o.place, o.node), false) {/' \
+    explore elimination.v-v-l 'two offers at one place'
+core_mutant met-node-retired-too elimination.c '/^rg_node \*rg_eliminate_pop/,/^}/s/^    if \(!f\.met\) deserted\(s\);/    if (f.found \&\& rg_reserve(s, 1)) rg_retire_lazily(s, rg_node_of(f.found), rg_node_reclaim);/' \
+    explore elimination.v-l 'a node that was taken is freed twice'
+core_mutant met-node-lost elimination.c 's/^    return rg_node_of\(f\.found\);/    if (f.found) {\n        rg_node *n = rg_alloc(sizeof *n);\n        n->value = rg_node_of(f.found)->value;\n        return n;\n    }\n    return NULL;/' \
+    explore elimination.v-l 'a node that was taken is never freed'
+core_mutant taken-is-offered elimination.c 's/if \(w == 0 \|\| w == RG_TAKEN\) return false;/if (w == 0) return false;/' \
+    explore elimination.v-l-l 'what has been taken is taken for a node'
+core_mutant places-by-store elimination.c 's/if \(rg_cas\(home, was, \(uint64_t\)\(uintptr_t\)e\)\) return e;/rg_store(home, (uint64_t)(uintptr_t)e);\n    return e;/' \
+    explore elimination.make 'two make places, and one lot is lost'
+core_mutant places-of-the-parent elimination.c 's/if \(was && of_now\(s, places_at\(was\)\)\)/if (was)/' \
+    plain test_structures.offers_of_before_a_fork 'a child takes what nobody answers for'
+core_mutant old-places-lost elimination.c 's/older = places_at\(rg_load_rlx\(&e->older\)\);/older = NULL;/' \
+    asan test_structures.offers_of_before_a_fork 'the places of before a fork are never freed'
+core_mutant looked-without-a-loss stack.h '/^static inline rg_tried rg_stack_push/,/^}/s/if \(t == RG_TRIED_LOST && /if (/' \
+    plain test_structures.without_a_loss_nothing 'who has lost nothing waits'
+core_mutant places-never-fewer elimination.c 's/^static void deserted.*/static void deserted(rg_slot *s) { (void)s; }/' \
+    plain test_structures.places_follow_the_crowd 'spread for ever, where nobody looks'
+core_mutant places-never-more elimination.c '/^static void crowded/,/^}/s/^    if .*/    (void)s;/' \
+    plain test_structures.places_follow_the_crowd 'all at one place'
 
 # ---- waiters
 core_mutant not-counted-in wait.c '/^void rg_wait_register/,/^}/s/rg_fetch_add\(&s->domain->waiting, w->n\);//' plain test_wait.ball_of_two 'writers do not look'
@@ -217,6 +253,10 @@ core_mutant order-push stack.h '/^static inline rg_tried rg_stack_try_push/,/^}/
     weak stack.push-push 'a node without its contents'
 core_mutant order-pop stack.h '/^static inline rg_tried rg_stack_try_pop/,/^}/s/rg_load\(&st->head\)/rg_load_rlx(\&st->head)/' \
     weak stack.push-pop 'a node without its contents'
+core_mutant order-offered elimination.c 's/if \(!rg_cas\(o\.place, 0, o\.node\)\) \{/if (rg_load_rlx(o.place) != 0 || (rg_store_rlx(o.place, o.node), false)) {/' \
+    weak elimination.v-l 'a node without its contents'
+core_mutant order-places elimination.c 's/uint64_t was = rg_load_acq\(home\);/uint64_t was = rg_load_rlx(home);/' \
+    weak elimination.make 'places without their contents'
 core_mutant order-put-tail queue.h 's/uint64_t tail = rg_load\(&q->tail\);$/uint64_t tail = rg_load_rlx(\&q->tail);/' \
     weak queue.put-put 'a node without its contents'
 core_mutant order-get-head queue.h 's/uint64_t h = rg_load\(&q->head\)/uint64_t h = rg_load_rlx(\&q->head)/' \
