@@ -356,13 +356,9 @@ static PyType_Slot slots[] = {
     { Py_tp_doc, "Stack(iterable=())\n--\n\n"
       "A last-in, first-out stack that threads share without locks: Treiber, IBM RJ 5118, 1986.\n\n"
       "push, pop and peek are methods and reagents; len, iteration and repr see one instant. Blocking pops are\n"
-      "woken in the order of their arrival; who comes later may still be faster. Without the GIL, a push and a pop that
-"
-      "have both lost a race for the top may meet and leave the stack alone (elimination: Hendler, Shavit and Yerushalmi,
-"
-      "SPAA 2004).
-
-"
+      "woken in the order of their arrival; who comes later may still be faster. Without the GIL, a push and a pop that\n"
+      "have both lost a race for the top may meet and leave the stack alone (elimination: Hendler, Shavit and Yerushalmi,\n"
+      "SPAA 2004).\n\n"
       ">>> from lockfree import Stack\n>>> s = Stack('ab')\n>>> s.push('c')\n>>> s.pop(), len(s)\n('c', 2)" },
     { Py_tp_new, stack_new },
     { Py_tp_init, stack_init },
