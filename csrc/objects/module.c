@@ -3,6 +3,8 @@
 #include "explore.h"
 #include "turn.h"
 
+#include <unistd.h>
+
 static rg_state *state(PyObject *m) { return PyModule_GetState(m); }
 
 rg_state *rg_state_of(PyTypeObject *type)
@@ -89,6 +91,7 @@ static int module_exec(PyObject *m)
         return -1;
     }
     st->domain->give_way = rg_give_way;
+    st->processors = sysconf(_SC_NPROCESSORS_ONLN);
     PyObject *queue = PyImport_ImportModule("queue");
     st->queue_empty = queue ? PyObject_GetAttrString(queue, "Empty") : NULL;
     Py_XDECREF(queue);

@@ -218,8 +218,33 @@ void rx_leave_waiter(rx *r, rg_turns *t)
  * which does not know our waiters. */
 #define SHARED_SLICE_US 1000
 
+/* Being woken by the kernel takes two switches of threads, some five microseconds: as long as that is worth looking
+ * before one sleeps, where there is a processor to spare and it has been worth it lately. */
+#define LOOK_NS 10000
+#define LOOKS_BETWEEN_CLOCKS 32
+#define HOPE_MOST 8     /* how many vain looks it takes after a good time */
+#define HOPELESS_ONE_IN 16 /* and how often it is tried again after that */
+
+static void look_before_sleeping(rg_waiter *w)
+{
+    static _Thread_local unsigned hope = HOPE_MOST, vain;
+    if (!hope && ++vain % HOPELESS_ONE_IN) return;
+    int64_t until = rg_monotonic_ns() + LOOK_NS;
+    do {
+        for (unsigned i = 0; i < LOOKS_BETWEEN_CLOCKS; i++) {
+            if (rg_load(&w->state) != RG_WAITING) {
+                if (hope < HOPE_MOST) hope++;
+                return;
+            }
+            rg_pause();
+        }
+    } while (rg_monotonic_ns() < until);
+    if (hope) hope--;
+}
+
 static rx_outcome wait_for_lock(rx *r, rg_waiter *w, int64_t deadline)
 {
+    bool looks = r->st->processors > 1;
     bool shared = r->space != &r->st->domain->space;
     for (;;) {
         /* Before each wait, for a signal interrupts only the wait that it finds this thread in: not the one
@@ -236,6 +261,8 @@ static rx_outcome wait_for_lock(rx *r, rg_waiter *w, int64_t deadline)
         if (slice) us = SHARED_SLICE_US;
         PyLockStatus got;
         Py_BEGIN_ALLOW_THREADS
+        if (looks) look_before_sleeping(w);
+        looks = false;
         got = PyThread_acquire_lock_timed(w->arg, us, 1);
         Py_END_ALLOW_THREADS
         if (got == PY_LOCK_ACQUIRED) return RX_RETRY;

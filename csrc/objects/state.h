@@ -29,6 +29,7 @@ typedef struct rg_state {
     rg_slot *only; /* RG_EXCLUSIVE: the slot that all threads share; NULL while some are explored */
     rg_slot *hidden; /* the same meanwhile */
     unsigned n_explored;
+    long processors; /* when the module was imported */
     PyTypeObject *reagent_type, *method_type, *ref_type, *stack_type, *queue_type, *counter_type, *atomic_int_type;
     PyTypeObject *word_type, *mapping_type, *block_type; /* word and mapping: csrc/shared */
     PyTypeObject *offer_type, *pending_type, *catalyst_type, *transaction_type, *endpoint_type, *exchanger_type;
