@@ -84,6 +84,13 @@ uint64_t rg_wait_leave(rg_slot *s, rg_waiter *w)
     return before;
 }
 
+void rg_wait_take_out(rg_slot *s, rg_waiter *w)
+{
+    if (rg_wait_forgotten(s, w)) return;
+    for (size_t i = 0; i < w->n; i++)
+        if (rg_reserve(s, 1) && rg_list_remove(s, &w->recs[i].link)) removed(s, &w->recs[i]);
+}
+
 /* ---- the waker's side -------------------------------------------------------------------------- */
 
 bool rg_wait_notify(rg_slot *s, rg_waiter *w, uint64_t why)

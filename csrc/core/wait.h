@@ -73,6 +73,9 @@ uint64_t rg_wait_leave(rg_slot *, rg_waiter *);
 /* Notifies a waiter that the caller knows to be alive; `why` becomes its state. False: it was notified before,
  * or has left. Pinned. */
 bool rg_wait_notify(rg_slot *, rg_waiter *, uint64_t why);
+/* Takes out what is still in of a waiter that has been notified and will only leave: who looks through the lists meanwhile
+ * need not pass over it. Pinned since it was known not to have left. */
+void rg_wait_take_out(rg_slot *, rg_waiter *);
 unsigned rg_wake_slow(rg_slot *, rg_word *);
 size_t rg_wake_some_slow(rg_slot *, rg_list *, size_t n);
 void rg_wake_added_slow(rg_slot *, rg_list *, rg_word *);

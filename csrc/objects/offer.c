@@ -154,7 +154,9 @@ rx_outcome rx_fail_party(rx *r, int party)
 void rg_offer_notify(rg_slot *s, Offer *o)
 {
     rg_waiter *w = (rg_waiter *)(uintptr_t)rg_load(&o->waiter);
-    if (w) rg_wait_notify(s, w, RG_NOTIFIED);
+    if (!w) return;
+    rg_wait_notify(s, w, RG_NOTIFIED);
+    if (!o->catalyst) rg_wait_take_out(s, w); /* it is over: its owner can only leave */
 }
 
 /* offered -> `end`, whose reference it takes. */

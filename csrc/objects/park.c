@@ -187,8 +187,8 @@ rx_outcome rx_register(rx *r, rg_turns *t)
         }
         fill(w, r);
         t->waiter = w;
-        if (t->mine) rg_store(&t->mine->waiter, (uint64_t)(uintptr_t)w);
         rg_wait_register(r->slot, w);
+        if (t->mine) rg_store(&t->mine->waiter, (uint64_t)(uintptr_t)w); /* all of it is there to be notified */
         discount(w, r);
         rg_count(r->slot, STAT_WAITS);
     }
@@ -300,8 +300,8 @@ bool rx_register_for_actions(rx *r, rg_turns *t)
     rg_slot *s = rg_here_quietly(r->st);
     rg_pin(s);
     t->waiter = w;
-    rg_store(&t->mine->waiter, (uint64_t)(uintptr_t)w);
     rg_wait_register(s, w);
+    rg_store(&t->mine->waiter, (uint64_t)(uintptr_t)w);
     rg_unpin(s);
     return !rg_load(&t->mine->ready);
 }
