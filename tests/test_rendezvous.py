@@ -209,7 +209,10 @@ def test_many_meet_as_they_come() -> None:
     each = 300 * STRESS
     with eager_switching():
         got = race(
-            *[lambda s=s, k=k: [s.swap((k, i), timeout=PATIENCE) for i in range(each)] for k, s in enumerate([left, left, right, right])]
+            *[
+                lambda s=s, k=k: [s.swap((k, i), timeout=PATIENCE) for i in range(each)]
+                for k, s in enumerate([left, left, right, right])
+            ]
         )
     lefts, rights = got[0] + got[1], got[2] + got[3]
     assert sorted(lefts) == [(k, i) for k in (2, 3) for i in range(each)]
@@ -222,7 +225,9 @@ def test_rings_of_three_again_and_again() -> None:
     rounds = 200 * STRESS
     a, b, c = ab.swap * ac.swap, ba.swap * bc.swap, ca.swap * cb.swap
     with eager_switching():
-        got = race(*[lambda r=r, k=k: [r((k, i), timeout=PATIENCE) for i in range(rounds)] for k, r in enumerate([a, b, c])])
+        got = race(
+            *[lambda r=r, k=k: [r((k, i), timeout=PATIENCE) for i in range(rounds)] for k, r in enumerate([a, b, c])]
+        )
     for i in range(rounds):
         assert [results[i] for results in got] == [((1, i), (2, i)), ((0, i), (2, i)), ((0, i), (1, i))]
 

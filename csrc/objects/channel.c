@@ -69,8 +69,9 @@ static rx_outcome step_swap(rx *r, Reagent *n, PyObject *x, PyObject **y)
 static const rg_op op_swap = { .name = "swap", .step = step_swap, .swaps = true, .doc = "swap($self)\n--\n\n"
     "A reagent: gives its input to a partner at the other endpoint, and its result is what the partner gave. Blocks\n"
     "until there is one. Raises RuntimeError when the other endpoint was collected, so that none can come.\n"
-    "Partners are looked for oldest first, among the offers of all who wait; a reaction of several swaps, or\n"
-    "together with others, takes up to 32 parties. (Turon, PLDI 2012; parallel composition as he left it open.)\n\n"
+    "Partners are looked for oldest first, among the offers of all who wait, and theirs in turn: up to 32 parties\n"
+    "in one reaction, and 4,096 that are tried in one search, of which those nearby come first. Beyond that it waits\n"
+    "as if there were none. (Turon, PLDI 2012, who left it open how n parties could meet.)\n\n"
     ">>> from reagents import channel, const\n>>> left, right = channel()\n"
     ">>> ((const('a') >> left.swap) * (const('b') >> right.swap))()\n('b', 'a')" };
 const rg_op *const rg_endpoint_ops[] = { &op_swap, NULL };
