@@ -113,14 +113,11 @@ rx_outcome rx_before_commit(rx *r)
 
 static void wake_explored(rg_waiter *w) { *(volatile char *)w->arg = 1; }
 
-static void done_explored(rg_waiter *w) { PyMem_RawFree(w); }
-
 void rg_waiter_explored(rg_waiter *w)
 {
     w->arg = explored->woken.buf;
     *(volatile char *)w->arg = 0;
     w->wake = wake_explored;
-    w->done = done_explored;
 }
 
 rx_outcome rx_wait_explored(rx *r, rg_waiter *w, bool timed)

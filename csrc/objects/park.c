@@ -33,15 +33,12 @@ static void done(rg_waiter *w)
     PyMem_RawFree(w);
 }
 
-static void no_wake(rg_waiter *w) { (void)w; } /* `later` does it */
-
 static rg_waiter *waiter_new(rx *r, rg_turns *t, size_t n)
 {
     rg_waiter *w = PyMem_RawCalloc(1, sizeof *w + n * sizeof w->recs[0]);
     if (!w) return NULL;
     w->done = done;
     if (t->later) {
-        w->wake = no_wake;
         w->later = t->later;
         w->arg = Py_NewRef(t->later_arg);
     } else if (__builtin_expect(r->explored, 0)) {
