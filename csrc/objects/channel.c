@@ -55,9 +55,9 @@ static void close_side(rg_state *st, rg_side *side, rg_word *owners)
     rg_store(&side->gone, 1);
     rg_slot *s = rg_here_quietly(st);
     if (!s) return;
+    rg_pin(s); /* first: the other endpoint may be the last just after */
     bool last = rg_fetch_add(owners, (uint64_t)-1) == 1;
     bool room = !last || rg_reserve(s, 1); /* without room the memory is kept for ever */
-    rg_pin(s);
     if (!last) count_arrival(s, &side->offers);
     if (!last && side->dual != side)
         for (rg_link *l = rg_list_first(s, &side->dual->offers); l; l = rg_list_next(s, &side->dual->offers, l))
