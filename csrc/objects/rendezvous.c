@@ -75,13 +75,15 @@ static bool dual_from(rx_world *w, size_t from, size_t *found)
     for (size_t i = from; i < newest; i++)
         if (w->strands.at[i].parked && rx_side(&w->strands.at[i]) == dual) {
             *found = i;
-            return true;
+            w->cut |= !w->budget;
+            return w->budget != 0;
         }
     return false;
 }
 
 static void exchange(rx_world *w, size_t i, rx_strand *s)
 {
+    w->budget--;
     rx_strand *other = &w->strands.at[i];
     *s = w->strands.at[--w->strands.n];
     PyObject *x = s->x;

@@ -9,7 +9,7 @@
  * looked for; and within a depth the offers of a side are tried oldest first. */
 #define RX_FIRST_LIMIT 2
 #define RX_LAST_LIMIT 32
-#define RX_BUDGET 4096 /* recruitments in all depths together */
+#define RX_BUDGET 4096 /* recruitments and matches, in all depths together */
 
 void rx_world_open(rx *);                        /* nothing if it is */
 void rx_world_close(rx *, bool keep_recruits);
