@@ -12,6 +12,7 @@
 #include "explore.h"
 #include "turn.h"
 
+#include <sched.h>
 #include <time.h>
 
 int64_t rg_monotonic_ns(void)
@@ -88,15 +89,20 @@ static bool covers(rg_waiter *w, rx *r)
 }
 
 /* Several entries may lead to one place. */
-static void fill(rg_waiter *w, rx *r)
+static void fill(rg_waiter *w, rx *r, Offer *mine)
 {
     w->n = 0;
+    bool lasting = false; /* there is a record that only we take out */
     for (size_t i = 0; i < r->log.n; i++) {
         const rx_entry *e = &r->log.at[i];
         if ((e->kind == WORD_ARRIVALS || e->vacant) && is_in(w, e)) continue;
         rg_waitrec *rec = &w->recs[w->n++];
         place(e, &rec->list, &rec->word);
+        lasting |= rec->word || e->kind == WORD_ARRIVALS;
     }
+    /* Who is pinned and finds the waiter in our offer may use it: until a grace period after we leave it must live.
+     * Wakers take takers' records out, and these may be gone by then. */
+    if (mine && !lasting) w->recs[w->n++].word = &mine->ready;
 }
 
 /* Our own arrival is no news. */
@@ -177,12 +183,12 @@ rx_outcome rx_register(rx *r, rg_turns *t)
     rx_hold_all(r);
     if (!t->waiter || !covers(t->waiter, r)) {
         rx_leave_waiter(r, t);
-        rg_waiter *w = waiter_new(r, t, r->log.n);
+        rg_waiter *w = waiter_new(r, t, r->log.n + 1);
         if (!w) {
             PyErr_NoMemory();
             return RX_ERROR;
         }
-        fill(w, r);
+        fill(w, r, t->mine);
         t->waiter = w;
         rg_wait_register(r->slot, w);
         if (t->mine) rg_store(&t->mine->waiter, (uint64_t)(uintptr_t)w); /* all of it is there to be notified */
@@ -300,7 +306,9 @@ bool rx_register_for_actions(rx *r, rg_turns *t)
     rg_wait_register(s, w);
     rg_store(&t->mine->waiter, (uint64_t)(uintptr_t)w);
     rg_unpin(s);
-    return !rg_load(&t->mine->ready);
+    if (!rg_load(&t->mine->ready)) return true;
+    rx_leave_waiter(r, t); /* now, for it must not be found any more once `mine` is given up */
+    return false;
 }
 
 /* Whatever else the matter is: it happened, and the result comes. */
@@ -315,6 +323,10 @@ void rx_await_actions(rx *r, rg_turns *t)
             PyThread_acquire_lock(t->waiter->arg, WAIT_LOCK);
             Py_END_ALLOW_THREADS
         }
+        rx_leave_waiter(r, t);
+    } else { /* they have run; or there is no memory to wait with, and with a GIL they need it to run */
+        Py_BEGIN_ALLOW_THREADS
+        sched_yield();
+        Py_END_ALLOW_THREADS
     }
-    if (t->waiter) rx_leave_waiter(r, t);
 }

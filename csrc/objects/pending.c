@@ -5,6 +5,8 @@
  */
 #include "turn.h"
 
+#include <sched.h>
+
 typedef struct Pending {
     PyObject_HEAD
     rg_turns t;
@@ -61,6 +63,9 @@ static void end(Pending *p, rx *r, rx_outcome o, PyObject **value)
             p->acting = true;
             return;
         }
+        Py_BEGIN_ALLOW_THREADS /* there may be no memory to be called with; then it is polled */
+        sched_yield();
+        Py_END_ALLOW_THREADS
     }
     p->acting = false;
     p->over = true;
