@@ -13,7 +13,9 @@
  * that the left one still could not happen, and waiting covers all alternatives.
  *
  * attempt() is a choice that its left branch ends: once that has come through, the default is no
- * alternative any more (Prolog's soft cut), or the default would say "blocked" of what was not.
+ * alternative any more (Prolog's soft cut), or the default would say "blocked" of what was not. In
+ * company that is provisional: a partner that it met on the way may not come to its end, and then it would
+ * block after all. So there the cut is made once its own party blocks afterwards.
  *
  * Retry (another thread was faster) never chooses: the whole reaction starts again. So `+` and
  * attempt() cannot report contention as "blocked".
@@ -54,19 +56,61 @@ rx_choice *rx_push_choice(rx *r, rx_choice_kind kind)
     rx_choice *c = &r->choices.at[r->choices.n++];
     c->kind = kind;
     c->x = NULL;
+    c->passed = 0;
     c->saved = saved;
     c->mark = rx_here(r);
     return c;
+}
+
+/* The first alternative of attempt() has come through. With what it met there another party may still block. */
+static void pass(rx *r, size_t choice, bool nested)
+{
+    bool met = false;
+    if (!nested && r->many && r->world.parties.n > 1)
+        for (size_t i = choice + 1; i < r->choices.n; i++) met |= r->choices.at[i].kind == CHOICE_MATCH;
+    if (met)
+        r->choices.at[choice].passed = r->choices.n;
+    else
+        r->choices.at[choice].kind = CHOICE_CUT;
+    r->passed |= met;
+}
+
+/* It blocked: s did, or, with s->x NULL, all strands wait. The parties of which that is true are to blame: what their
+ * attempts came to counts, for it was not they that blocked. */
+static void cut(rx *r, const rx_strand *s)
+{
+    for (size_t i = 0; i < r->choices.n; i++) {
+        rx_choice *c = &r->choices.at[i];
+        bool blame = s->x && s->party == c->party;
+        for (size_t j = 0; c->passed && !s->x && j < r->world.strands.n; j++) blame |= r->world.strands.at[j].party == c->party;
+        if (c->passed && blame) c->kind = CHOICE_CUT;
+    }
+}
+
+/* Going back to the latest choice, which undoes what was passed since. */
+static void undo_passed(rx *r)
+{
+    r->passed = false;
+    for (size_t i = 0; i < r->choices.n; i++) {
+        rx_choice *c = &r->choices.at[i];
+        if (c->passed >= r->choices.n) c->passed = 0;
+        r->passed |= c->passed != 0;
+    }
 }
 
 /* Goes back to the latest choice above `base`. RX_GOTO: s is what to go on with; RX_BLOCK: there is none. */
 static rx_outcome backtrack(rx *r, rx_strand *s, size_t base, bool nested)
 {
     for (;;) {
-        while (r->choices.n > base && r->choices.at[r->choices.n - 1].kind == CHOICE_CUT) rx_pop_choice(r);
+        if (__builtin_expect(r->passed, 0) && !nested) cut(r, s);
         if (r->choices.n == base) return RX_BLOCK;
         rx_choice *c = &r->choices.at[r->choices.n - 1];
-        if (!rx_room_to_roll_back(r, c->mark) || !RX_ROOM(r->drops, rx_saved_refs(c->saved) + 2 * RX_STEP_DROPS)) return RX_ERROR;
+        if (!rx_room_to_roll_back(r, c->mark)) return RX_ERROR;
+        if (c->kind == CHOICE_CUT) {
+            rx_pop_choice(r);
+            continue;
+        }
+        if (__builtin_expect(r->passed, 0) && !nested) undo_passed(r);
         rx_drop(r, s->x);
         s->x = NULL;
         rx_rollback(r, c->mark);
@@ -167,7 +211,7 @@ static rx_outcome resume(rx *r, rx_strand *s, bool nested)
         rx_frame f = r->frames.at[s->k];
         Py_ssize_t at = s->k;
         if (f.index == FRAME_CUT) {
-            r->choices.at[f.previous].kind = CHOICE_CUT;
+            pass(r, (size_t)f.previous, nested);
             s->k = f.next;
             continue;
         }

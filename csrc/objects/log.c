@@ -33,7 +33,7 @@ void rx_init(rx *r, rg_state *st)
     r->slot = NULL;
     r->space = NULL;
     r->pinned = r->has_nodes = r->validated = r->exposed = r->over = r->grown = r->explored = false;
-    r->many = r->theirs = r->orphaned = false;
+    r->many = r->passed = r->orphaned = false;
     r->mine = NULL;
     r->index = NULL;
     r->owes = NULL;
@@ -51,6 +51,12 @@ void rx_init(rx *r, rg_state *st)
 void rx_free(rx *r)
 {
     rx_world_close(r, false); /* nothing is in it any more */
+    if (r->drops.n) { /* of a debt that was paid after the last turn */
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        rx_flush_drops(r);
+        PyErr_Restore(type, value, traceback);
+    }
     if (!r->grown) return;
     ARRAY_FREE(r->log);
     ARRAY_FREE(r->undos);
@@ -348,8 +354,9 @@ rx_mark rx_here(rx *r)
 bool rx_room_to_roll_back(rx *r, rx_mark m)
 {
     /* A frame and an action have two references each. Entries that go are links of nodes. */
+    size_t choice = r->choices.n ? 1 + rx_saved_refs(r->choices.at[r->choices.n - 1].saved) : 0;
     return RX_ROOM(r->drops, r->undos.n - m.undos + 2 * (r->frames.n - m.frames) + 2 * (r->actions.n - m.actions) +
-                                 r->nodes.n - m.nodes + r->kept.n - m.kept + rx_world_refs(r) + RX_STEP_DROPS);
+                                 r->nodes.n - m.nodes + r->kept.n - m.kept + rx_world_refs(r) + choice + 2 * RX_STEP_DROPS);
 }
 
 static void forget_private_entries(rx *r, size_t nodes)
@@ -440,7 +447,7 @@ static void give_up(rx *r, bool keep)
     }
     rx_world_close(r, keep);
     rx_rollback(r, (rx_mark){ 0, 0, 0, 0, 0, keep ? r->kept.n : 0, 0 });
-    r->exposed = r->over = r->theirs = r->orphaned = false;
+    r->exposed = r->over = r->passed = r->orphaned = false;
 }
 
 void rx_reset(rx *r) { give_up(r, false); }

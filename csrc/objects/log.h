@@ -80,6 +80,7 @@ typedef struct rx_choice {
     Py_ssize_t index; /* next alternative; match: the next strand to look at; recruit: the strand that seeks */
     Py_ssize_t k;
     PyObject *x; /* owned */
+    size_t passed; /* of attempt(), in company: how many choices there were when it came through; 0: it has not */
     struct rx_saved *saved; /* the strands as they were; NULL: there was one alone (world.h) */
     uint64_t seq, arrivals; /* recruit: the last offer looked at, and the side's arrivals before that */
     size_t from, to;        /* recruit: offers at hand, in world.recruits */
@@ -107,7 +108,7 @@ typedef struct rx {
     bool exposed; /* a k-CAS has named our words: helpers may know private nodes */
     bool over;    /* nothing that was read counts any more: whatever comes next, the log goes */
     bool many;    /* there are strands beside the one that runs, or parties: `world` is in use */
-    bool theirs;  /* the error that is set came out of a function of the strand's party */
+    bool passed;  /* some choice of attempt() was, see evaluate.c */
     bool orphaned; /* some endpoint's partner is gone for ever */
     int party;    /* whose strand runs */
     struct Offer *mine; /* the reaction's own offer, once it has waited; or the catalyst that it is */
@@ -225,7 +226,7 @@ static inline void rx_settle(rx *r)
 }
 
 rx_mark rx_here(rx *);
-bool rx_room_to_roll_back(rx *, rx_mark); /* for what the rollback will drop */
+bool rx_room_to_roll_back(rx *, rx_mark); /* for what the rollback will drop, and the latest choice if it goes then */
 void rx_rollback(rx *, rx_mark);
 void rx_pop_choice(rx *);
 /* Gives up everything but drops; the reads too. */
