@@ -210,6 +210,27 @@ def test_somebody_of_no_use_is_no_partner() -> None:
     assert picky.result() == "right"
 
 
+def test_attempt_takes_the_default_where_its_partner_could_not_end() -> None:
+    """It has not come through by a match that leads nowhere."""
+    left, right = channel()
+    picky = parked(right.swap >> guard(lambda x: x == "right"), "picky")
+    assert attempt(left.swap, "default")("wrong") == "default"
+    assert (attempt(left.swap, "default") >> identity)("wrong", timeout=5) == "default"
+    assert (attempt(left.swap, "default") >> guard(lambda got: got == "picky"))("right", timeout=5) == "picky"
+    assert picky.result() == "right"
+    within = attempt(left.swap, "default") * ((right.swap >> never) + const("else"))
+    assert within(1, timeout=5) == ("default", "else")
+
+
+def test_attempt_takes_no_default_where_the_swap_came_through() -> None:
+    left, right = channel()
+    waits = parked(right.swap, "partner")
+    with pytest.raises(TimeoutError):
+        (attempt(left.swap, "default") >> guard(lambda got: got == "default"))("mine", timeout=0.01)
+    assert left.swap("mine", timeout=PATIENCE) == "partner"
+    assert waits.result() == "mine"
+
+
 def test_a_partner_whose_reason_not_to_fit_has_gone() -> None:
     """What the partner's guard read is in the read set too: it is woken by that word, and so meets us."""
     left, right = channel()

@@ -98,6 +98,10 @@ static PyObject *f_catalyse(PyObject *m, PyObject *args, PyObject *kw)
         PyErr_Format(PyExc_TypeError, "catalyse() takes a Reagent, not %.100s", Py_TYPE(node)->tp_name);
         return NULL;
     }
+    if (!((Reagent *)node)->swaps) {
+        PyErr_Format(PyExc_RuntimeError, "%R would never react: it swaps nowhere, so it could meet nobody", node);
+        return NULL;
+    }
     Catalyst *c = (Catalyst *)st->catalyst_type->tp_alloc(st->catalyst_type, 0);
     if (!c) return NULL;
     c->st = st;

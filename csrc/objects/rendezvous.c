@@ -52,7 +52,7 @@ rx_outcome rx_next_strand(rx *r, rx_strand *s)
             w->parties.at[0].result = NULL;
             return RX_DONE;
         }
-        w->met = true; /* catalysts alone never react */
+        w->met |= w->parties.n > 1; /* catalysts alone never react */
         return RX_BLOCK;
     }
     for (size_t i = 0; i < w->strands.n; i++) {

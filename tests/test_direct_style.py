@@ -1,0 +1,728 @@
+"""Direct style: @reagent def f(tx, x), which reads and writes as it goes, and is a reagent like any other."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import os
+import pickle
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lockfree import AtomicInt, Queue, Stack
+from racing import PATIENCE, STRESS, Background, Parked, elsewhere, race, settle, soon
+from reagents import BLOCK, Reagent, Ref, attempt, channel, computed, const, guard, identity, lift, never, post_commit, reagent, stats
+from reagents.testing import explore
+from waiting import interrupted, needs_signals
+
+
+def direct(f: Callable[[Any], Any]) -> Reagent[Any, Any]:
+    """Of a function of tx alone."""
+    return reagent(lambda tx, _: f(tx))
+
+
+# ---------------------------------------------------------------- reading and writing
+
+
+def test_reads_and_writes_happen_at_once() -> None:
+    a, b = Ref(1), Ref(2)
+
+    @reagent
+    def exchange(tx: Any, x: Any) -> Any:
+        old = tx.read(a)
+        assert tx.write(a, tx.read(b)) is None
+        tx.write(b, old)
+        return x, old
+
+    assert exchange("x") == ("x", 1)
+    assert (a.get(), b.get()) == (2, 1)
+    assert isinstance(exchange, Reagent)
+
+
+def test_it_sees_its_own_writes_and_nobody_else_does_before_the_end() -> None:
+    ref = Ref("before")
+
+    @direct
+    def write_twice(tx: Any) -> Any:
+        seen = [tx.read(ref)]
+        for value in ("first", "second"):
+            tx.write(ref, value)
+            seen += [tx.read(ref), elsewhere(ref.get)]
+        return seen
+
+    assert write_twice() == ["before", "first", "before", "second", "before"]
+    assert ref.get() == "second"
+
+
+def test_a_write_without_a_read() -> None:
+    ref = Ref(0)
+    direct(lambda tx: tx.write(ref, 5))()
+    assert ref.get() == 5
+
+
+def test_the_input_by_default_is_none() -> None:
+    assert reagent(lambda tx, x: (x,))() == (None,)
+
+
+def test_other_words() -> None:
+    number = AtomicInt(3)
+    assert direct(lambda tx: (tx.read(number), tx.write(number, 2**40), tx.read(number)))() == (3, None, 2**40)
+    assert number.get() == 2**40
+    with pytest.raises(OverflowError):
+        direct(lambda tx: tx.write(number, 2**70))()
+    with pytest.raises(TypeError):
+        direct(lambda tx: tx.write(number, "no number"))()
+    assert number.get() == 2**40
+
+    class Cell:
+        """Has a reagent of each name, and that will do."""
+
+        def __init__(self) -> None:
+            inside = Ref(1)
+            self.read, self.write = inside.read >> (lambda n: -n), lift(lambda n: -n) >> inside.write
+
+    cell = Cell()
+    assert direct(lambda tx: (tx.read(cell), tx.write(cell, 5), tx.read(cell)))() == (-1, None, 5)
+
+
+def test_words_of_a_segment() -> None:
+    shm = pytest.importorskip("lockfree.shm", exc_type=ImportError)
+    with shm.Segment.create(f"direct-{os.getpid()}", size=1 << 16) as segment:
+        words = segment.array("words", "int64", 4)
+        words[0] = 5
+
+        @direct
+        def move(tx: Any) -> Any:
+            tx.write(words.at(1), tx.read(words.at(1)) + tx.read(words.at(0)))
+            tx.write(words.at(0), 0)
+            return tx.read(words.at(1))
+
+        assert move() == 5
+        assert (words[0], words[1]) == (0, 5)
+        with pytest.raises(ValueError):  # noqa: PT011 - a k-CAS is of one space
+            direct(lambda tx: (tx.read(Ref(1)), tx.read(words.at(0))))()
+
+
+@pytest.mark.parametrize("wrong", [1, None, "ref", Ref(0).read, Queue(), object()])
+def test_wrong_types(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="tx.read"):
+        direct(lambda tx: tx.read(wrong))()
+    with pytest.raises(TypeError, match="tx.write"):
+        direct(lambda tx: tx.write(wrong, 1))()
+
+
+def test_wrong_arguments() -> None:
+    ref = Ref(0)
+    for call in (
+        lambda tx: tx.read(),
+        lambda tx: tx.read(ref, ref),
+        lambda tx: tx.write(ref),
+        lambda tx: tx.block(1),
+        lambda tx: tx(),
+        lambda tx: tx(len),
+        lambda tx: tx(ref),
+        lambda tx: tx(ref.read, 1, 2),
+    ):
+        with pytest.raises(TypeError):
+            direct(call)()
+    with pytest.raises(TypeError, match="callable"):
+        reagent(1)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        reagent()  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        reagent(lambda: None)()
+
+
+def test_what_a_property_raises_goes_through() -> None:
+    class Odd:
+        @property
+        def read(self) -> Any:
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        direct(lambda tx: tx.read(Odd()))()
+
+
+# ---------------------------------------------------------------- blocking
+
+
+@pytest.mark.parametrize("how", ["tx.block", "BLOCK", "never", "a nested reagent"])
+def test_block_waits_for_what_was_read(how: str) -> None:
+    ref, other = Ref(0), Ref(0)
+    tries: list[int] = []
+
+    @direct
+    def until_two(tx: Any) -> Any:
+        value = tx.read(ref)
+        tries.append(value)
+        if value < 2:
+            if how == "BLOCK":
+                return BLOCK
+            if how == "tx.block":
+                tx.block()
+            elif how == "never":
+                tx(never)
+            else:
+                tx(ref.cas(2, 2))
+            raise AssertionError("not reached")
+        return value
+
+    with pytest.raises(TimeoutError):
+        until_two(timeout=0.01)
+    parked = Parked()
+    waits = Background(lambda: until_two(timeout=PATIENCE))
+    parked.wait_for()
+    other.set(1)
+    ref.set(1)
+    parked.wait_for(2)
+    ref.set(2)
+    assert waits.result() == 2
+    assert tries == [0, 0, 1, 2]
+    assert stats()["waiting"] == 0
+
+
+def test_nothing_that_could_wake_it() -> None:
+    with pytest.raises(RuntimeError, match="for ever"):
+        direct(lambda tx: tx.block())()
+    with pytest.raises(RuntimeError, match="for ever"):
+        reagent(lambda tx, x: BLOCK)()
+
+
+def test_block_takes_the_writes_back() -> None:
+    ref, log = Ref(0), Ref(0)
+
+    @direct
+    def writes_then_blocks(tx: Any) -> Any:
+        tx.write(log, 1)
+        tx.read(ref)
+        tx.block()
+
+    assert attempt(writes_then_blocks, "blocked")() == "blocked"
+    assert (writes_then_blocks + log.read)() == 0
+    assert log.get() == 0
+
+
+def test_blocked_is_not_said_of_contention() -> None:
+    """Another thread changes what it has read before it blocks: it runs again, and does not block."""
+    a, b = Ref(0), Ref(0)
+    meddled: list[int] = []
+
+    @direct
+    def needs_one(tx: Any) -> Any:
+        total = tx.read(a) + tx.read(b)
+        if not meddled:
+            meddled.append(1)
+            elsewhere(a.set, 1)
+        if not total:
+            tx.block()
+        return "came"
+
+    assert attempt(needs_one, "blocked")() == "came"
+
+
+@needs_signals
+def test_an_interrupt_while_it_waits() -> None:
+    ref = Ref(0)
+    with interrupted():
+        direct(lambda tx: tx.read(ref) or tx.block())(timeout=PATIENCE)
+    assert stats()["waiting"] == 0
+    assert ref.get() == 0
+
+
+def test_an_interrupt_in_the_function() -> None:
+    ref = Ref(0)
+
+    @direct
+    def interrupted_(tx: Any) -> Any:
+        tx.write(ref, 1)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        (interrupted_ + const(1))()
+    assert ref.get() == 0
+
+
+# ---------------------------------------------------------------- nesting
+
+
+def test_reagents_within() -> None:
+    queue, stack, total = Queue[int](), Stack[int](), Ref(0)
+
+    @reagent
+    def move(tx: Any, n: int) -> Any:
+        for _ in range(n):
+            item = tx(queue.get)
+            tx(stack.push, item)
+            tx(total.add, item)
+        return tx.read(total), tx(x=None, reagent=stack.peek)
+
+    for i in (1, 2, 3):
+        queue.put(i)
+    assert attempt(move, "too few")(4) == "too few"
+    assert (queue.qsize(), stack.snapshot(), total.get()) == (3, [], 0)
+    assert move(3) == (6, 3)
+    assert (queue.empty(), stack.snapshot(), total.get()) == (True, [3, 2, 1], 6)
+
+
+def test_within_combinators() -> None:
+    a, b = Ref(1), Ref(10)
+    bump = reagent(lambda tx, n: (tx.write(a, tx.read(a) + n), tx.read(a))[1])
+    assert (const(2) >> bump >> b.add)() == 10
+    assert (a.get(), b.get()) == (3, 13)
+    assert (bump * bump)(1) == (4, 5)
+    assert (bump >> bump)(1) == 12
+    assert (bump >> (lambda n: n + 1))(0) == 13
+    assert ((bump >> never) + const("else"))(1) == "else"
+    assert a.get() == 12
+    assert computed(lambda n: const(n) >> bump)(1) == 13
+    assert repr(bump)
+
+
+def test_direct_style_within_direct_style() -> None:
+    ref = Ref(0)
+    inner = reagent(lambda tx, n: (tx.write(ref, tx.read(ref) + n), tx.read(ref))[1])
+    outer = reagent(lambda tx, n: [tx(inner, n), tx.read(ref), tx(inner >> inner, n)])
+    assert outer(1) == [1, 1, 4]
+    assert ref.get() == 4
+    deep: Reagent[Any, Any] = inner
+    for _ in range(20):
+        deep = reagent(lambda tx, n, inside=deep: tx(inside, n))
+    assert deep(1) == 5
+
+
+def test_choice_around() -> None:
+    ref = Ref(0)
+    low = direct(lambda tx: "low" if tx.read(ref) < 5 else tx.block())
+    high = direct(lambda tx: "high" if tx.read(ref) >= 5 else BLOCK)
+    assert (low + high)() == "low"
+    ref.set(5)
+    assert (low + high)() == "high"
+    assert (high + low)() == "high"
+
+
+def test_choice_inside_backtracks_within_itself() -> None:
+    queue = Queue[int]()
+    ref = Ref(0)
+
+    @direct
+    def one(tx: Any) -> Any:
+        first = tx((const(7) >> ref.write >> never) + const("second"))
+        return first, tx.read(ref), tx(queue.get + const("empty")), tx(attempt(queue.get, "none"))
+
+    assert one() == ("second", 0, "empty", "none")
+    queue.put(1)
+    assert one() == ("second", 0, 1, "none")
+
+
+def test_what_has_come_through_inside_is_not_taken_back() -> None:
+    """What follows blocks, so the function as a whole has: Python code cannot be gone back into."""
+    a, b = Ref("a"), Ref("b")
+    ran: list[Any] = []
+
+    @direct
+    def committed(tx: Any) -> Any:
+        ran.append(tx(a.read + b.read))
+        tx(guard(lambda x: x == "b"), ran[-1])
+        return ran[-1]
+
+    assert attempt(committed, "blocked")() == "blocked"
+    assert ran == ["a"]
+    assert ((committed >> identity) + const("outer"))() == "outer"
+
+
+def test_the_outer_choice_is_tried_after_the_function() -> None:
+    ref = Ref(0)
+    body = reagent(lambda tx, x: (tx.write(ref, x), x)[1])
+    assert ((const(1) + const(2)) >> body >> guard(lambda x: x == 2))() == 2
+    assert ref.get() == 2
+
+
+def test_post_commit_inside() -> None:
+    ran: list[Any] = []
+    ref = Ref(0)
+    meddled: list[int] = []
+
+    @direct
+    def acts(tx: Any) -> Any:
+        tx((post_commit(lambda _: ran.append("not taken")) >> never) + post_commit(ran.append), "first")
+        tx.write(ref, tx.read(ref) + 1)
+        if not meddled:
+            meddled.append(1)
+            elsewhere(ref.set, 5)  # it starts again
+        tx(post_commit(ran.append), "second")
+        assert ran == []
+        return "done"
+
+    assert acts() == "done"
+    assert ran == ["first", "second"]
+    assert ref.get() == 6
+
+
+# ---------------------------------------------------------------- errors
+
+
+def test_an_error_commits_nothing() -> None:
+    ref, queue = Ref(0), Queue[int]()
+    ran: list[Any] = []
+
+    @direct
+    def fails(tx: Any) -> Any:
+        tx.write(ref, 1)
+        tx(queue.put, 1)
+        tx(post_commit(ran.append), 1)
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine"):
+        (fails + const("else"))()
+    assert (ref.get(), queue.empty(), ran) == (0, True, [])
+
+
+def test_an_error_of_what_is_inside_may_be_caught() -> None:
+    """What it did before it failed stays in the log, as in any function: a choice is what takes things back."""
+    ref = Ref(0)
+
+    def fail(x: Any) -> Any:
+        raise ValueError(x)
+
+    @direct
+    def catches(tx: Any) -> Any:
+        with pytest.raises(ValueError, match="x"):
+            tx(lift(fail), "x")
+        with pytest.raises(TypeError):
+            tx.read(1)
+        tx.write(ref, 1)
+        return tx.read(ref)
+
+    assert catches() == 1
+    assert ref.get() == 1
+
+
+@pytest.mark.parametrize("how", ["block", "nested"])
+def test_swallowing_the_unwinding_gains_nothing(how: str) -> None:
+    ref = Ref(0)
+
+    @direct
+    def swallows(tx: Any) -> Any:
+        try:
+            tx.block() if how == "block" else tx(never)
+        except BaseException as unwinding:
+            assert not isinstance(unwinding, Exception)
+        for again in (lambda: tx.write(ref, 1), lambda: tx.read(ref), lambda: tx(const(1)), tx.block):
+            with pytest.raises(BaseException) as told:  # noqa: PT011
+                again()
+            assert not isinstance(told.value, Exception)
+        return "went on"
+
+    assert attempt(swallows, "blocked")() == "blocked"
+    assert ref.get() == 0
+
+
+def test_another_error_after_the_unwinding_is_not_told() -> None:
+    @direct
+    def raises(tx: Any) -> Any:
+        try:
+            tx.block()
+        finally:
+            raise ValueError
+
+    assert attempt(raises, "blocked")() == "blocked"
+
+
+def test_a_transaction_after_its_function() -> None:
+    ref = Ref(0)
+    kept: list[Any] = []
+    assert reagent(lambda tx, _: kept.append(tx))() is None
+    tx = kept[0]
+    for use in (lambda: tx.read(ref), lambda: tx.write(ref, 1), tx.block, lambda: tx(ref.read)):
+        with pytest.raises(RuntimeError, match="over"):
+            use()
+    for refused in (pickle.dumps, copy.copy):
+        with pytest.raises(TypeError, match="cannot pickle"):
+            refused(tx)
+    with pytest.raises(TypeError):
+        type(tx)()
+    assert ref.get() == 0
+
+
+def test_a_transaction_in_another_thread() -> None:
+    ref = Ref(0)
+
+    @direct
+    def shares(tx: Any) -> Any:
+        def use() -> None:
+            for f in (lambda: tx.read(ref), lambda: tx.write(ref, 1), tx.block, lambda: tx(ref.read)):
+                with pytest.raises(RuntimeError, match="thread"):
+                    f()
+
+        elsewhere(use)
+        return tx.read(ref)
+
+    assert shares() == 0
+
+
+def test_another_reaction_inside_is_another_reaction() -> None:
+    """Not of this transaction: it happens at once, and this one sees that it has."""
+    ref, log = Ref(0), Ref(0)
+    tries: list[int] = []
+
+    @direct
+    def f(tx: Any) -> Any:
+        tries.append(tx.read(ref))
+        if len(tries) == 1:
+            ref.add(1)
+        tx.write(log, tries[-1])
+        return tx.read(ref)
+
+    assert f() == 1
+    assert tries == [0, 1]
+
+
+# ---------------------------------------------------------------- swaps
+
+
+@pytest.mark.parametrize("how", ["swap", "computed", "together", "sequence", "choice", "direct"])
+def test_a_swap_inside_is_refused(how: str) -> None:
+    left, right = channel()
+    inside: Reagent[Any, Any] = {
+        "swap": left.swap,
+        "computed": computed(lambda x: left.swap),
+        "together": (const(1) >> left.swap) * (const(2) >> right.swap),
+        "sequence": const(1) >> left.swap >> identity,
+        "choice": (guard(lambda _: False) + left.swap),
+        "direct": reagent(lambda tx, x: tx(left.swap, x)),
+    }[how]
+    with pytest.raises(RuntimeError, match=r"swap.*direct style"):
+        reagent(lambda tx, x: tx(inside, x))(1)
+    with pytest.raises(RuntimeError, match=r"swap.*direct style"):
+        (reagent(lambda tx, x: tx(inside, x)) + const(1))(1)
+    waits_parked = Parked()
+    waits = Background(lambda: right.swap("partner", timeout=PATIENCE))
+    waits_parked.wait_for()
+    if how != "together":
+        with pytest.raises(RuntimeError, match="direct style"):
+            reagent(lambda tx, x: tx(inside, x))(1)
+    assert left.swap("mine", timeout=PATIENCE) == "partner"
+    assert waits.result() == "mine"
+    assert stats()["waiting"] == 0
+
+
+def test_swaps_around_it() -> None:
+    left, right = channel()
+    total = Ref(0)
+    count = reagent(lambda tx, n: (tx.write(total, tx.read(total) + n), tx.read(total))[1])
+    parked = Parked()
+    waits = Background(lambda: (count >> left.swap >> count)(1, timeout=PATIENCE))
+    parked.wait_for()
+    ours = (right.swap >> count)(10, timeout=PATIENCE)
+    # 1 at first; then each adds what it got, 1 or 10, in either order.
+    assert (ours, waits.result()) in ((2, 12), (12, 11))
+    assert total.get() == 12
+
+
+def test_a_function_that_blocks_as_a_partner() -> None:
+    left, right = channel()
+    open_ = Ref(False)
+    gate = reagent(lambda tx, x: x if tx.read(open_) else tx.block())
+    parked = Parked()
+    first = Background(lambda: (left.swap >> gate)(1, timeout=PATIENCE))
+    parked.wait_for()
+    second = Background(lambda: right.swap(2, timeout=PATIENCE))
+    parked.wait_for(2)
+    open_.set(True)
+    assert (first.result(), second.result()) == (2, 1)
+
+
+# ---------------------------------------------------------------- opacity and races
+
+
+def test_it_never_sees_a_mix() -> None:
+    a, b = Ref(0), Ref(0)
+    torn: list[Any] = []
+    rounds = 2_000 * STRESS
+
+    @direct
+    def look(tx: Any) -> Any:
+        x = tx.read(a)
+        y = tx.read(b)
+        if x != y:
+            torn.append((x, y))
+            raise ZeroDivisionError
+        return x
+
+    @direct
+    def nested(tx: Any) -> Any:
+        x, y = tx(b.read), tx((lambda _: None) >> a.read)
+        if x != y:
+            torn.append((x, y))
+        return x
+
+    def write(n: int) -> None:
+        for i in range(rounds):
+            direct(lambda tx, i=i: (tx.write(a, (n, i)), tx.write(b, (n, i))))()
+
+    race(
+        lambda: write(0),
+        lambda: write(1),
+        lambda: [look() for _ in range(rounds)],
+        lambda: [nested() for _ in range(rounds)],
+    )
+    assert torn == []
+
+
+def test_transfers_conserve() -> None:
+    accounts = [Ref(100) for _ in range(3)]
+    rounds = 500 * STRESS
+
+    @reagent
+    def transfer(tx: Any, what: tuple[int, int, int]) -> Any:
+        source, target, n = what
+        if tx.read(accounts[source]) < n:
+            tx.block()
+        tx.write(accounts[source], tx.read(accounts[source]) - n)
+        tx.write(accounts[target], tx.read(accounts[target]) + n)
+
+    total = direct(lambda tx: sum(tx.read(a) for a in accounts))
+    got = race(
+        *[lambda k=k: [attempt(transfer)((k, (k + 1) % 3, 1 + i % 7)) for i in range(rounds)] for k in range(3)],
+        lambda: {total() for _ in range(rounds)},
+    )
+    assert got[3] == {300}
+    assert total() == 300
+
+
+def test_an_error_of_a_stale_try_is_nobody_s() -> None:
+    a, b = Ref(1), Ref(1)
+    meddled: list[int] = []
+
+    @direct
+    def f(tx: Any) -> Any:
+        x = tx.read(a)
+        if not meddled:
+            meddled.append(1)
+            elsewhere(lambda: direct(lambda tx: (tx.write(a, 2), tx.write(b, 2)))())
+            raise ValueError("out of date")
+        return x, tx.read(b)
+
+    assert f() == (2, 2)
+
+
+def explored(scenario: Any) -> None:
+    found = explore(scenario, preemptions=2)
+    assert found.failure is None, found.failure
+    assert found.complete
+    assert found.schedules > 5
+
+
+def test_opacity_under_all_schedules() -> None:
+    def scenario() -> Any:
+        a, b = Ref(0), Ref(0)
+
+        @direct
+        def look(tx: Any) -> Any:
+            x, y = tx.read(a), tx.read(b)
+            if x != y:
+                raise AssertionError((x, y))
+
+        @direct
+        def write(tx: Any) -> Any:
+            n = tx.read(a) + 1
+            tx.write(a, n)
+            tx.write(b, n)
+
+        def after() -> None:
+            assert a.get() == b.get() == 2
+
+        return [write, look, write], after
+
+    explored(scenario)
+
+
+def test_waiting_under_all_schedules() -> None:
+    """Two that hand a turn to each other lose no wake-up."""
+
+    def scenario() -> Any:
+        turn = Ref(0)
+
+        def mine(me: int) -> Reagent[Any, Any]:
+            return direct(lambda tx: tx.write(turn, 1 - me) if tx.read(turn) == me else tx.block())
+
+        def after() -> None:
+            assert turn.get() == 0
+
+        return [lambda: (mine(0)(), mine(0)()), lambda: (mine(1)(), mine(1)())], after
+
+    explored(scenario)
+
+
+def test_queue_and_stack_under_all_schedules() -> None:
+    def scenario() -> Any:
+        queue, stack = Queue[int](), Stack[int]()
+        queue.put(1)
+
+        @direct
+        def move(tx: Any) -> Any:
+            tx(stack.push, tx(queue.get))
+
+        back = direct(lambda tx: tx(queue.put, tx(stack.pop)))
+        look = direct(lambda tx: (tx(attempt(queue.peek)), tx(attempt(stack.peek))))
+        seen: list[Any] = []
+
+        def after() -> None:
+            assert seen in ([(1, None)], [(None, 1)])
+            assert queue.get_nowait() == 1
+            assert not stack
+
+        return [move, back, lambda: seen.append(look())], after
+
+    explored(scenario)
+
+
+# ---------------------------------------------------------------- references
+
+
+class Thing:
+    pass
+
+
+def test_nothing_is_kept() -> None:
+    ref: Ref[Any] = Ref(None)
+    things = [Thing() for _ in range(5)]
+    dead = [weakref.ref(t) for t in things]
+    direct(lambda tx: tx.write(ref, things[0]))()
+    direct(lambda tx: (tx.read(ref), tx.write(ref, things[1]), tx.write(ref, things[2])))()
+    attempt(direct(lambda tx: (tx.write(ref, things[3]), tx.block())))()
+    with pytest.raises(ValueError, match="x"):
+        direct(lambda tx: (tx.write(ref, things[4]), int("x")))()
+    ref.set(None)
+    things.clear()
+    soon(lambda: settle() or all(d() is None for d in dead), "the end of all that was written")
+
+
+def test_a_cycle_through_the_function() -> None:
+    ref: Ref[Any] = Ref(None)
+    thing = Thing()
+    dead = weakref.ref(thing)
+    ref.set(reagent(lambda tx, x, thing=thing: tx.read(ref)))
+    del thing, ref
+    gc.collect()
+    soon(lambda: settle() or dead() is None, "the end of the cycle")
+
+
+def test_threads_of_one_reagent() -> None:
+    """It has no state of its own: many threads run it at once."""
+    number = Ref(0)
+    idents: set[int] = set()
+
+    @direct
+    def add(tx: Any) -> Any:
+        idents.add(threading.get_ident())
+        tx.write(number, tx.read(number) + 1)
+
+    each = 1_000 * STRESS
+    race(*[lambda: [add() for _ in range(each)]] * 3)
+    assert number.get() == 3 * each
+    assert len(idents) == 3
