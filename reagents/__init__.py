@@ -14,8 +14,11 @@ happens at once or not at all, and no operation holds a lock.
 
 from reagents._core import (
     BLOCK,
+    Catalyst,
+    Endpoint,
     Reagent,
     Ref,
+    Transaction,
     attempt,
     catalyse,
     channel,
@@ -34,8 +37,11 @@ from reagents._core import (
 
 __all__ = [
     "BLOCK",
+    "Catalyst",
+    "Endpoint",
     "Reagent",
     "Ref",
+    "Transaction",
     "attempt",
     "catalyse",
     "channel",

@@ -208,8 +208,9 @@ static PyMethodDef methods[] = {
     { "cancel", catalyst_cancel, METH_NOARGS, PyDoc_STR("cancel($self, /)\n--\n\n"
       "It takes part in nothing any more; reactions under way that it was to be in find another partner. Cancelling again\n"
       "does nothing. Raises, once, the error with which one of its functions ended it before. Never blocks.") },
-    { "__enter__", catalyst_enter, METH_NOARGS, NULL },
-    { "__exit__", catalyst_exit, METH_VARARGS, NULL },
+    { "__enter__", catalyst_enter, METH_NOARGS, PyDoc_STR("__enter__($self, /)\n--\n\nThe catalyst itself.") },
+    { "__exit__", catalyst_exit, METH_VARARGS,
+      PyDoc_STR("__exit__($self, exc_type=None, exc_value=None, traceback=None, /)\n--\n\ncancel(); its error does not replace one that was raised within.") },
     { "__reduce__", rg_refuse_pickle, METH_NOARGS, NULL },
     { NULL },
 };

@@ -78,7 +78,7 @@ static rx_outcome step_swap(rx *r, Reagent *n, PyObject *x, PyObject **y)
     return RX_PARK;
 }
 
-static const rg_op op_swap = { .name = "swap", .step = step_swap, .swaps = true, .doc = "swap($self)\n--\n\n"
+static const rg_op op_swap = { .name = "swap", .step = step_swap, .swaps = true, .doc = "swap($self, x=None, /, *, timeout=None)\n--\n\n"
     "A reagent: gives its input to a partner at the other endpoint, and its result is what the partner gave. Blocks\n"
     "until there is one. Raises RuntimeError when the other endpoint was collected, so that none can come.\n"
     "Partners are looked for oldest first, among the offers of all who wait, and theirs in turn: up to 32 parties\n"
@@ -88,7 +88,7 @@ static const rg_op op_swap = { .name = "swap", .step = step_swap, .swaps = true,
     ">>> ((const('a') >> left.swap) * (const('b') >> right.swap))()\n('b', 'a')" };
 const rg_op *const rg_endpoint_ops[] = { &op_swap, NULL };
 
-static const rg_op op_exchange = { .name = "exchange", .step = step_swap, .swaps = true, .doc = "exchange($self)\n--\n\n"
+static const rg_op op_exchange = { .name = "exchange", .step = step_swap, .swaps = true, .doc = "exchange($self, x=None, /, *, timeout=None)\n--\n\n"
     "A reagent: exchanges its input with whoever else exchanges here. Blocks until there is somebody.\n"
     "Called, exchange(x, *, timeout=None) raises TimeoutError after timeout seconds. (java.util.concurrent's\n"
     "Exchanger.)\n\n"
