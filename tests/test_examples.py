@@ -59,8 +59,10 @@ def test_readme() -> None:
 @pytest.mark.parametrize("page", DOCS, ids=[page.name for page in DOCS])
 def test_documentation(page: Path) -> None:
     namespace: dict[str, Any] = {"__name__": page.stem}
+    blocks = blocks_of(page.read_text(encoding="utf-8"))
+    assert len(blocks) >= 2
     with redirect_stdout(io.StringIO()):
-        for line, source in blocks_of(page.read_text(encoding="utf-8")):
+        for line, source in blocks:
             run_examples(source, str(page), line, namespace)
 
 
