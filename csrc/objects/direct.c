@@ -78,9 +78,15 @@ static PyObject *run_nested(Transaction *tx, Reagent *n, PyObject *x)
 {
     rx *r = enter(tx);
     if (!r) return NULL;
-    size_t base = r->choices.n;
+    size_t base = r->choices.n, words = r->log.n;
     PyObject *y = NULL;
-    rx_outcome o = rx_evaluate(r, n, x, true, &y);
+    rx_outcome o = RX_ERROR;
+    if (RX_ROOM(r->kept, 1)) {
+        /* The log may name words of what nobody but the reagent keeps alive. */
+        r->kept.at[r->kept.n++] = Py_NewRef((PyObject *)n);
+        o = rx_evaluate(r, n, x, true, &y);
+        if (r->log.n <= words && r->kept.at[r->kept.n - 1] == (PyObject *)n) Py_DECREF(r->kept.at[--r->kept.n]); /* not the last: the caller's */
+    }
     while (r->choices.n > base) rx_pop_choice(r);
     return leave(tx, o, y);
 }
