@@ -38,7 +38,7 @@ setup(
     ext_modules=[core],
     install_requires=CFFI,
     extras_require={
-        "test": ["pytest>=8", hypothesis, "pytest-timeout>=2.3"],
+        "test": ["pytest>=8", hypothesis, "pytest-timeout>=2.3", "trio>=0.25"],
         "bench": ["asv>=0.6.4", "virtualenv"],
         "demo": [],
     },

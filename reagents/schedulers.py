@@ -34,6 +34,8 @@ A toy one, which runs coroutines one after another and parks its thread when non
 ...         with schedulers.use(self):
 ...             while len(results) < len(coroutines):
 ...                 self.running = self.ready.get()
+...                 if names[self.running] in results:
+...                     continue                    # a resume() too many
 ...                 try:
 ...                     self.running.send(None)
 ...                 except StopIteration as end:
@@ -49,16 +51,24 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from importlib import import_module
 from typing import Protocol
 
 __all__ = ["Scheduler", "Suspension", "current", "use"]
 
 
 class Suspension(Protocol):
-    """Where one arun() waits, any number of times, one at a time. Made in the coroutine that is to wait."""
+    """Where one arun() waits, any number of times, one at a time. Made in the coroutine that is to wait.
+
+    As long as the event loop lives, it keeps the coroutines that wait in it: what they wait for does not.
+    """
 
     def resume(self) -> None:
-        """Let the wait that is under way return, or else the next one, at once. Any thread; must not block or raise."""
+        """Let the wait that is under way return, or else the next one, at once.
+
+        In any thread, at any point of its program: signal handlers and destructors wake too. Must not block or raise;
+        may be called too often, or after the coroutine has ended.
+        """
 
     async def wait(self, withdraw: Callable[[], bool], seconds: float | None = None) -> None:
         """Wait for resume(), or for so many seconds if they are given.
@@ -83,6 +93,15 @@ class Scheduler(Protocol):
 _chosen: ContextVar[Scheduler | None] = ContextVar("reagents.schedulers", default=None)
 
 
+_running: dict[str, Callable[[], Scheduler | None]] = {}
+
+
+def _adapter(library: str) -> Callable[[], Scheduler | None]:
+    running: Callable[[], Scheduler | None] = import_module(f"reagents._{library}").running
+    _running[library] = running
+    return running
+
+
 @contextmanager
 def use(scheduler: Scheduler) -> Iterator[None]:
     """Within this context arun() waits in `scheduler`, whatever else is running."""
@@ -98,18 +117,11 @@ def current() -> Scheduler:
     chosen = _chosen.get()
     if chosen is not None:
         return chosen
-    if "asyncio" in sys.modules:
-        from reagents import _asyncio
-
-        found = _asyncio.running()
-        if found is not None:
-            return found
-    if "trio" in sys.modules:
-        from reagents import _trio
-
-        return_trio = _trio.running()
-        if return_trio is not None:
-            return return_trio
+    for library in ("trio", "asyncio"):
+        if library in sys.modules:
+            found = (_running.get(library) or _adapter(library))()
+            if found is not None:
+                return found
     raise RuntimeError(
         "arun() outside a running event loop: neither asyncio nor trio is running in this thread, and no scheduler "
         "was chosen with reagents.schedulers.use(); from plain code, call the reagent"

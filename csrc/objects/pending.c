@@ -1,7 +1,11 @@
 /* pending.c - a run without a thread of its own: what arun() drives from a coroutine (reagents/asynchronous.py).
  *
- * turn() tries, and either it is over, or `resume` will be called, once, by whichever thread wakes it, as soon
- * as another turn() makes sense. All of this object is its coroutine's alone but for that call.
+ * turn() tries, and either it is over, or `resume` will be called by whichever thread wakes it, as soon
+ * as another turn() makes sense; it may be called once more by who has woken it in the middle of a turn. All of this
+ * object is its coroutine's alone but for that call.
+ *
+ * Nobody but this object owns its registration, as the collector sees it: a coroutine that only waits, and that its event
+ * loop has given up, is garbage, and takes back what it offers when it is closed. Who is about to call resume owns it too.
  */
 #include "turn.h"
 
@@ -14,11 +18,25 @@ typedef struct Pending {
     bool over, acting, polls;
 } Pending;
 
+#define INTERRUPTS 8 /* of one call */
+
+/* An interrupt in the middle of it (by a signal's handler, say) must not cost the wake-up: resume is called again,
+ * and this thread raises it where it runs code of its own next. */
 static void resume(rg_waiter *w)
 {
-    PyObject *y = PyObject_CallNoArgs((PyObject *)w->arg);
-    if (!y) PyErr_WriteUnraisable((PyObject *)w->arg);
+    PyObject *type, *value, *traceback, *late = NULL, *y = NULL;
+    PyErr_Fetch(&type, &value, &traceback);
+    for (int i = 0; !y && i < INTERRUPTS; i++) {
+        if ((y = PyObject_CallNoArgs((PyObject *)w->arg)) || PyErr_ExceptionMatches(PyExc_Exception)) break;
+        Py_XSETREF(late, Py_NewRef(PyErr_Occurred()));
+        PyErr_Clear();
+    }
+    if (PyErr_Occurred()) PyErr_WriteUnraisable((PyObject *)w->arg);
     Py_XDECREF(y);
+    if (late) PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), late);
+    Py_XDECREF(late);
+    PyErr_Restore(type, value, traceback);
+    w->next_woken = NULL; /* called: see pending_traverse */
 }
 
 PyObject *rx_keep(rx *r, bool *failed)
@@ -134,6 +152,12 @@ static int pending_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(p->resume);
     Py_VISIT(p->keeps);
     Py_VISIT(p->value);
+    Py_VISIT(p->t.mine);
+    rg_waiter *w = p->t.waiter;
+    if (w && !w->next_woken) { /* else resume is about to be called, by who needs it */
+        Py_VISIT((PyObject *)w->arg);
+        Py_VISIT((PyObject *)w->offer);
+    }
     return 0;
 }
 
