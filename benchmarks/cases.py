@@ -375,6 +375,20 @@ transfer = a.upd(withdraw) >> b.upd(deposit)
             check=SETTLED,
         ),
         LOCKED_TRANSFER,
+        Case(
+            "atomix_stm",
+            "from atomix_stm import Ref, dosync; a, b = Ref(1000), Ref(1000)",
+            """
+def withdraw(value): return value - 1
+def deposit(value): return value + 1
+def transfer():
+    a.alter(withdraw)
+    b.alter(deposit)
+""",
+            {"transfer": "dosync(transfer)"},
+            check="(a.value, b.value) == (1000 - rounds, 1000 + rounds)",
+            need="atomix_stm",
+        ),
     ),
 )
 

@@ -24,9 +24,11 @@ import harness
 import memory
 import targets
 from cases import GROUPS, TAILS, Group
+from handover import HAND_OVERS
 
 ROOT = Path(__file__).parent.parent
-SECTIONS = (*GROUPS, "counter-scaling", *(f"tail-{name}" for name in TAILS), "memory", "kcas")
+SECTIONS = (*GROUPS, "counter-scaling", *(f"tail-{name}" for name in TAILS))
+SECTIONS = (*SECTIONS, *(f"hand-over-{name}" for name in HAND_OVERS), "memory", "kcas")
 
 Cells = list[str]
 
@@ -165,6 +167,25 @@ class Report:
             ],
         )
 
+    def hand_over(self, key: str) -> None:
+        progress(f"hand-over-{key}")
+        case = HAND_OVERS[key]
+        for measure in case.parties.values():
+            measure(case.rounds // 10)  # warm-up
+        taken = self.turns({name: partial(measure, case.rounds) for name, measure in case.parties.items()})
+        ours, *_ = case.parties
+        rows = []
+        for name in case.parties:
+            cells = [name, spread([value / 1e3 for value in taken[name]]), ""]
+            if name != ours:
+                ratios = [b / a for a, b in zip(taken[ours], taken[name], strict=True)]
+                what = f"{case.title}, against {name}"
+                cells[2] = f"×{spread(ratios)}"
+                cells[2] += self.judge(what, statistics.median(ratios), case.at_least, at_least=True)
+            rows.append(cells)
+        heading(case.title, "Microseconds a round trip; × is how many of ours go into it.")
+        table(["", "us", "over ours"], rows)
+
     def memory(self) -> None:
         rows = []
         for name in memory.STRUCTURES:
@@ -210,6 +231,8 @@ class Report:
     def run(self, section: str) -> None:
         if section in GROUPS:
             self.rates(section)
+        elif section.startswith("hand-over-"):
+            self.hand_over(section.removeprefix("hand-over-"))
         elif section.startswith("tail-"):
             self.tail(section.removeprefix("tail-"))
         else:

@@ -32,6 +32,7 @@ def rate_targets() -> list[Target]:
         Target("atomic-int", "ft_utils.AtomicInt64", ALL, 1.0),
         Target("move", "2 deques, 2 ordered Locks", (1,), 1.0),
         Target("transfer", "2 ordered Locks", ALL, 1.0),
+        Target("transfer", "atomix_stm", (1, 2), 100.0),
         Target("transfer-add", "2 ordered Locks", ALL, 1.5),
     ]
     if free_threaded:
