@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from racing import PATIENCE, environment
-from reagents import const
+from reagents import const, guard, together
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -46,7 +46,7 @@ PROGRAMS = sorted(path.name for path in EXAMPLES.glob("*.py"))
 
 
 def test_there_are_programs() -> None:
-    assert {"bank.py", "dining_philosophers.py", "sat.py"} <= set(PROGRAMS)
+    assert {"bank.py", "chat_hub.py", "dining_philosophers.py", "santa_claus.py", "sat.py"} <= set(PROGRAMS)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -135,3 +135,65 @@ def test_sat_solver_that_is_wrong(answer: Any, monkeypatch: pytest.MonkeyPatch) 
     program = module("sat")
     monkeypatch.setattr(program, "solver", lambda variables, formula: const(answer))
     assert program.main([]) == 1
+
+
+# ---------------------------------------------------------------- Santa Claus
+
+
+def test_santa() -> None:
+    counted, end = output("santa_claus.py", "--christmases", "30", "--questions", "40")
+    numbers = re.fullmatch(r"(\d+) Christmases, (\d+) questions answered", counted)
+    assert numbers is not None
+    assert int(numbers[1]) >= 30
+    assert int(numbers[2]) >= 40
+    assert end == "everybody of each group did his work: True; reindeer went first: True"
+
+
+def test_santa_sees_the_reindeer_that_wait() -> None:
+    """Nine reindeer and three elves are there; who takes the elves first is told that he was unfair."""
+    program = module("santa_claus")
+    reindeer, elves = program.Door(), program.Door()
+    for door, size in ((reindeer, 9), (elves, 3)):
+        for _ in range(size):
+            door.enter("visitor")
+    assert (elves.group(3) * reindeer.count.read)() == (("visitor",) * 3, 9)
+    assert (reindeer.group(9) * const(0))() == (("visitor",) * 9, 0)
+
+
+@pytest.mark.parametrize("wrong", ["reindeer are left waiting", "no work is done"])
+def test_santa_that_is_wrong(wrong: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    program = module("santa_claus")
+    visit, door = program.visit, program.Door
+
+    def door_with_nine() -> Any:
+        made = door()
+        made.count.set(9)
+        return made
+
+    if wrong == "no work is done":
+        monkeypatch.setattr(program, "visit", lambda door, closed, works: visit(door, closed, []))
+    else:
+        monkeypatch.setattr(program, "Door", door_with_nine)
+    assert program.main(["--christmases", "2", "--questions", "2"]) == 1
+    assert "False" in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- chat
+
+
+@pytest.mark.parametrize(("clients", "lines"), [(1, 3), (3, 4), (6, 20)])
+def test_chat(clients: int, lines: int) -> None:
+    (said,) = output("chat_hub.py", "--clients", str(clients), "--lines", str(lines))
+    assert said == f"{clients * lines} lines, all of them in one order: True; each writer's in his: True"
+
+
+def test_chat_that_loses_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first inbox forgets what is put into it, but for the end."""
+    program = module("chat_hub")
+
+    def forgetful(first: Any, *others: Any) -> Any:
+        return together((guard(lambda line: line is None) >> first) + const(None), *others)
+
+    monkeypatch.setattr(program, "together", forgetful)
+    assert program.main([]) == 1
+    assert "False" in capsys.readouterr().out
