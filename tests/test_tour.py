@@ -43,7 +43,11 @@ def test_the_whole_tour() -> None:
     assert platform.python_version() in shown
     assert "GIL" in shown
     assert "core" in shown
-    for line in ("move = orders.pop >> audit.put", "next_job = urgent.get + normal.get"):
+    for line in (
+        "move = orders.pop >> audit.put",
+        "next_job = urgent.get + normal.get",
+        "[('b', 'c'), ('a', 'c'), ('a', 'b')]",
+    ):
         assert line in shown
     assert "sales and" in shown
     assert "Every snapshot added up" in shown

@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from reagents import BLOCK, Ref, attempt, guard, post_commit, together
+from reagents import BLOCK, Ref, attempt, channel, guard, post_commit, together
 from reagents.tour.screen import Screen
 
 
@@ -78,6 +79,15 @@ def acting() -> Any:
     return printed
 
 
+def meeting() -> Any:
+    """Three threads exchange pairwise, all in one step: whoever comes last finds the others waiting."""
+    (ab, ba), (bc, cb), (ca, ac) = channel(), channel(), channel()
+    parties = {"a": ab.swap * ac.swap, "b": ba.swap * bc.swap, "c": ca.swap * cb.swap}
+    with ThreadPoolExecutor(3) as threads:
+        results = [threads.submit(party, name, timeout=60) for name, party in parties.items()]
+    return [result.result() for result in results]
+
+
 COMPOSITIONS: list[tuple[Callable[[], Any], Any]] = [
     (moving, (["tea"], "milk")),
     (choosing, ("sweep", "fire!", "dust")),
@@ -85,6 +95,7 @@ COMPOSITIONS: list[tuple[Callable[[], Any], Any]] = [
     (backtracking, 40),
     (polling, (("empty", "empty"), (1, "empty"))),
     (acting, ["closed"]),
+    (meeting, [("b", "c"), ("a", "c"), ("a", "b")]),
 ]
 
 
