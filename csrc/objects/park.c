@@ -298,12 +298,7 @@ bool rx_register_for_actions(rx *r, rg_turns *t)
     rx_pass_on(r);
     /* A record that nobody looks for: while it lives so does the waiter, for who is pinned and has found it. */
     rg_waiter *w = waiter_new(r, t, 1);
-    if (!w) { /* then it is looked again and again, and they need the GIL */
-        Py_BEGIN_ALLOW_THREADS
-        sched_yield();
-        Py_END_ALLOW_THREADS
-        return false;
-    }
+    if (!w) return false; /* then it is looked again and again */
     w->recs[0].word = &t->mine->ready;
     rg_slot *s = rg_here_quietly(r->st);
     rg_pin(s);
