@@ -103,8 +103,9 @@ def test_words_of_a_segment() -> None:
 
         assert move() == 5
         assert (words[0], words[1]) == (0, 5)
+        ref = Ref(1)
         with pytest.raises(RuntimeError, match="two memories"):
-            direct(lambda tx: (tx.read(Ref(1)), tx.read(words.at(0))))()
+            direct(lambda tx: (tx.read(ref), tx.read(words.at(0))))()
 
 
 @pytest.mark.parametrize("wrong", [1, None, "ref", Ref(0).read, Queue(), object()])
@@ -700,6 +701,40 @@ def test_nothing_is_kept() -> None:
     ref.set(None)
     things.clear()
     soon(lambda: settle() or all(d() is None for d in dead), "the end of all that was written")
+
+
+@pytest.mark.parametrize("end", ["commit", "wait", "error"])
+def test_words_that_the_function_alone_knows(end: str) -> None:
+    """They are in the log until the end, whatever becomes of the objects that they were in."""
+    log = Ref(0)
+
+    @direct
+    def f(tx: Any) -> Any:
+        values = []
+        for i in range(50):
+            values.append(tx.read(Ref([i])))
+            tx(Ref(None).write, i)
+            tx.write(AtomicInt(), i)
+            tx(computed(lambda x, i=i: Ref(i).read))
+            tx(attempt(Queue[int]().get))
+            tx(Stack[int]().push, i)
+        gc.collect()
+        junk = [Ref(object()) for _ in range(500)]  # in the same places, if those were free
+        assert values == [[i] for i in range(50)]
+        tx.write(log, len(junk))
+        if end == "wait":
+            tx.block()
+        if end == "error":
+            raise KeyError("mine")
+        return values
+
+    for _ in range(5):
+        if end == "commit":
+            assert f() == [[i] for i in range(50)]
+        else:
+            with pytest.raises(TimeoutError if end == "wait" else KeyError):
+                f(timeout=0.01)
+    assert log.get() == (500 if end == "commit" else 0)
 
 
 def test_a_cycle_through_the_function() -> None:

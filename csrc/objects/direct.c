@@ -78,14 +78,14 @@ static PyObject *run_nested(Transaction *tx, Reagent *n, PyObject *x)
 {
     rx *r = enter(tx);
     if (!r) return NULL;
-    size_t base = r->choices.n, words = r->log.n;
+    size_t base = r->choices.n, known = r->log.n, at = r->kept.n;
     PyObject *y = NULL;
     rx_outcome o = RX_ERROR;
     if (RX_ROOM(r->kept, 1)) {
-        /* The log may name words of what nobody but the reagent keeps alive. */
+        /* Whose words come into the log must outlive the function, which may have the only reference. */
         r->kept.at[r->kept.n++] = Py_NewRef((PyObject *)n);
         o = rx_evaluate(r, n, x, true, &y);
-        if (r->log.n <= words && r->kept.at[r->kept.n - 1] == (PyObject *)n) Py_DECREF(r->kept.at[--r->kept.n]); /* not the last: the caller's */
+        if (r->log.n == known && r->kept.n == at + 1) Py_DECREF(r->kept.at[--r->kept.n]); /* not the last: our caller's is */
     }
     while (r->choices.n > base) rx_pop_choice(r);
     return leave(tx, o, y);
