@@ -147,7 +147,7 @@ static PyObject **objects_of(rg_state *st, size_t i)
                          (PyObject **)&st->mapping_type, (PyObject **)&st->endpoint_type,
                          (PyObject **)&st->exchanger_type, (PyObject **)&st->offer_type, (PyObject **)&st->pending_type,
                          (PyObject **)&st->catalyst_type, (PyObject **)&st->transaction_type, &st->unwinding, &st->offered, &st->withdrawn,
-                         &st->block, &st->identity, &st->never, &st->queue_empty, &st->stack_empty,
+                         &st->block, &st->identity, &st->never, &st->queue_empty, &st->stack_empty, &st->arun,
                          &st->str_block, &st->str_timeout, &st->str_item };
     return i < sizeof all / sizeof *all ? all[i] : NULL;
 }

@@ -387,19 +387,29 @@ static PyMemberDef reagent_members[] = {
     { "__weaklistoffset__", Py_T_PYSSIZET, offsetof(Reagent, weakrefs), Py_READONLY, NULL },
     { NULL },
 };
-/* In Python: coroutines are its business. */
-static PyObject *reagent_arun(PyObject *self, PyObject *args, PyObject *kw)
+/* In Python: coroutines are its business. Borrowed. */
+static PyObject *arun_of(rg_state *st)
 {
-    PyObject *module = PyImport_ImportModule("reagents.asynchronous"), *f = module ? PyObject_GetAttrString(module, "arun") : NULL;
-    PyObject *bound = f ? PyMethod_New(f, self) : NULL, *y = bound ? PyObject_Call(bound, args, kw) : NULL;
+    PyObject *f = __atomic_load_n(&st->arun, __ATOMIC_ACQUIRE), *none = NULL; /* whose it is was made before */
+    if (f) return f;
+    PyObject *module = PyImport_ImportModule("reagents.asynchronous");
+    f = module ? PyObject_GetAttrString(module, "arun") : NULL;
     Py_XDECREF(module);
-    Py_XDECREF(f);
+    if (!f || __atomic_compare_exchange_n(&st->arun, &none, f, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) return f;
+    Py_DECREF(f);
+    return none;
+}
+
+static PyObject *reagent_arun(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *f = arun_of(((Reagent *)self)->st), *bound = f ? PyMethod_New(f, self) : NULL;
+    PyObject *y = bound ? PyObject_Vectorcall(bound, args, (size_t)nargs, kwnames) : NULL;
     Py_XDECREF(bound);
     return y;
 }
 
 static PyMethodDef reagent_methods[] = {
-    { "arun", (PyCFunction)(void (*)(void))reagent_arun, METH_VARARGS | METH_KEYWORDS, PyDoc_STR("arun($self, /, x=None)\n--\n\n"
+    { "arun", (PyCFunction)(void (*)(void))reagent_arun, METH_FASTCALL | METH_KEYWORDS, PyDoc_STR("arun($self, /, x=None)\n--\n\n"
       "A coroutine that runs it, from asyncio or trio or any scheduler of reagents.schedulers, without blocking the event\n"
       "loop. Cancelled, it has either not happened, or its result is returned first. Awaiting it raises RuntimeError\n"
       "where no event loop is running.\n\n"

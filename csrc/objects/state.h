@@ -38,6 +38,7 @@ typedef struct rg_state {
     PyObject *offered, *withdrawn; /* what the state of an offer says; nobody else has them */
     PyObject *identity, *never;
     PyObject *queue_empty, *stack_empty;
+    PyObject *arun; /* the function; NULL until it is wanted */
     PyObject *str_block, *str_timeout, *str_item; /* interned keyword names */
 } rg_state;
 
