@@ -61,6 +61,7 @@ class Endpoint(Generic[_A, _B]):
 # `left, right = channel()` says nothing of the types: they are Any, or nobody could write that. An annotated pair
 # has them: `pair: tuple[Endpoint[int, str], Endpoint[str, int]] = channel()`.
 def channel() -> tuple[Endpoint[_Left, _Right], Endpoint[_Right, _Left]]: ...
+
 @final
 class Catalyst:
     def cancel(self) -> None: ...
