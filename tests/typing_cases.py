@@ -22,6 +22,7 @@ from reagents import (
     channel,
     const,
     reagent,
+    together,
 )
 
 
@@ -32,6 +33,9 @@ def composing() -> None:
     assert_type(done.get + jobs.pop, Reagent[Any, int | str])
     assert_type(done.get * jobs.pop, Reagent[Any, tuple[int, str]])
     assert_type(attempt(done.get)(), int | None)
+    assert_type(together(done.get, jobs.pop), Reagent[Any, tuple[int, str]])
+    assert_type(together(done.get, jobs.pop, done.get), Reagent[Any, tuple[int, str, int]])
+    assert_type(together(*[done.get] * 9), Reagent[Any, tuple[int, ...]])
 
 
 def composing_wrongly(jobs: Stack[str]) -> None:
