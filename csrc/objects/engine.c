@@ -207,12 +207,13 @@ static rx_outcome attempt_once(rx *r, rg_turns *t, PyObject **result, aftermath 
 static rx_outcome deepen(rx *r)
 {
     rx_world *w = &r->world;
-    if (!r->many || !w->cut || !w->budget || w->limit >= RX_LAST_LIMIT) return RX_BLOCK;
+    if (!r->many || !w->cut || w->limit >= RX_LAST_LIMIT) return RX_BLOCK;
     const rx_mark start = { 0, 0, 0, 0, 0, 0, 0 };
     if (!rx_room_to_roll_back(r, start)) return RX_ERROR;
     rx_rollback(r, start);
     rx_world_clear(r);
     w->limit *= 2;
+    w->budget = RX_DEEPER_BUDGET;
     w->cut = false;
     return RX_GOTO;
 }

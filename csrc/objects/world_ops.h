@@ -6,10 +6,13 @@
 
 /* The bound of the search for partners. It deepens: first with two parties, then with twice as many,
  * as long as more might make a difference, so that a match nearby is found before a distant one is
- * looked for; and within a depth the offers of a side are tried oldest first. */
+ * looked for; and within a depth the offers of a side are tried oldest first. Each depth has a budget of its own, of
+ * recruitments and matches tried: a crowd of those who do not fit must not use up what a deeper search needs to find a
+ * set that fits at once. */
 #define RX_FIRST_LIMIT 2
 #define RX_LAST_LIMIT 32
-#define RX_BUDGET 4096 /* recruitments and matches, in all depths together */
+#define RX_BUDGET 4096 /* with two parties: linear in the offers that wait at one side */
+#define RX_DEEPER_BUDGET 1024
 
 void rx_world_open(rx *);                        /* nothing if it is */
 void rx_world_close(rx *, bool keep_recruits);
