@@ -74,20 +74,39 @@ static PyObject *leave(Transaction *tx, rx_outcome o, PyObject *y)
     return unwind(tx, o);
 }
 
+/* Those above `base` are not gone back to. False: no memory for what they hold, so they stay. */
+static bool forget_choices(rx *r, size_t base)
+{
+    size_t refs = 0;
+    for (size_t i = base; i < r->choices.n; i++) refs += 1 + rx_saved_refs(r->choices.at[i].saved);
+    if (refs && !RX_ROOM(r->drops, refs + RX_STEP_DROPS)) {
+        for (size_t i = base; i < r->choices.n; i++) r->choices.at[i].kind = CHOICE_CUT;
+        return false;
+    }
+    while (r->choices.n > base) rx_pop_choice(r);
+    return true;
+}
+
 static PyObject *run_nested(Transaction *tx, Reagent *n, PyObject *x)
 {
     rx *r = enter(tx);
     if (!r) return NULL;
-    size_t base = r->choices.n, known = r->log.n, at = r->kept.n;
+    size_t base = r->choices.n, words = r->log.n, kept = r->kept.n;
     PyObject *y = NULL;
     rx_outcome o = RX_ERROR;
+    /* What it reads may live in objects that nothing else keeps alive once the function has returned. */
     if (RX_ROOM(r->kept, 1)) {
-        /* Whose words come into the log must outlive the function, which may have the only reference. */
         r->kept.at[r->kept.n++] = Py_NewRef((PyObject *)n);
         o = rx_evaluate(r, n, x, true, &y);
-        if (r->log.n == known && r->kept.n == at + 1) Py_DECREF(r->kept.at[--r->kept.n]); /* not the last: our caller's is */
+        if (r->log.n == words && r->kept.n == kept + 1) {
+            r->kept.n = kept;
+            Py_DECREF(n); /* the caller has it */
+        }
     }
-    while (r->choices.n > base) rx_pop_choice(r);
+    if (!forget_choices(r, base)) {
+        if (o == RX_DONE) rx_drop(r, y);
+        o = RX_ERROR;
+    }
     return leave(tx, o, y);
 }
 
@@ -196,7 +215,9 @@ static rx_outcome step_direct(rx *r, Reagent *n, PyObject *x, PyObject **y)
     if (fate != RX_DONE) {
         if (!z) PyErr_Clear();
         Py_CLEAR(z);
-        return rx_pin(r) ? fate : RX_ERROR;
+        if (!rx_pin(r)) return RX_ERROR;
+        o = r->has_nodes ? rx_validate(r) : RX_DONE; /* as after any call: another alternative may follow them */
+        return o == RX_DONE ? fate : o;
     }
     o = rx_return(r, z);
     if (o == RX_DONE) *y = z;
