@@ -77,6 +77,15 @@ static inline void rg_list_append(rg_slot *s, rg_list *l, rg_link *n)
     }
 }
 
+/* Counts an arrival that leaves no link: who has compared `arrivals` is to look again. Pinned. Lock-free. */
+static inline void rg_list_disturb(rg_slot *s, rg_list *l)
+{
+    const rg_space *sp = &s->domain->space;
+    uint64_t n;
+    do n = rg_read(sp, s->index, &l->arrivals);
+    while (!rg_cas1(sp, s->index, &l->arrivals, n, n + 1));
+}
+
 /* True for exactly one caller: it has taken n, which was appended, out. Pinned. Lock-free. */
 static inline bool rg_list_remove(rg_slot *s, rg_link *n)
 {

@@ -38,18 +38,9 @@ static Endpoint *endpoint_new(rg_state *st, PyTypeObject *type)
     return e;
 }
 
-/* Of nobody: who has found `gone` unset, and is about to wait for somebody to arrive here, finds its log stale. */
-static void count_arrival(rg_slot *s, rg_list *offers)
-{
-    const rg_space *sp = &s->domain->space;
-    uint64_t n;
-    do {
-        n = rg_read(sp, s->index, &offers->arrivals);
-    } while (!rg_cas1(sp, s->index, &offers->arrivals, n, n + 1));
-}
-
-/* Whoever waits for a partner that cannot come any more is told. First `gone`, then the arrival, then those in
- * the list: who registers after that walk validates after the arrival. */
+/* Whoever waits for a partner that cannot come any more is told. Who has not registered yet has read the arrivals
+ * here and then that this side was not gone (seek(), rendezvous.c): either its registration is found, or its validation
+ * fails. */
 static void close_side(rg_state *st, rg_side *side, rg_word *owners)
 {
     rg_store(&side->gone, 1);
@@ -58,7 +49,7 @@ static void close_side(rg_state *st, rg_side *side, rg_word *owners)
     rg_pin(s); /* first: the other endpoint may be the last just after */
     bool last = rg_fetch_add(owners, (uint64_t)-1) == 1;
     bool room = !last || rg_reserve(s, 1); /* without room the memory is kept for ever */
-    if (!last) count_arrival(s, &side->offers);
+    if (!last) rg_list_disturb(s, &side->offers);
     if (!last && side->dual != side)
         for (rg_link *l = rg_list_first(s, &side->dual->offers); l; l = rg_list_next(s, &side->dual->offers, l))
             rg_wait_notify(s, ((rg_waitrec *)((char *)l - offsetof(rg_waitrec, link)))->waiter, RG_NOTIFIED);

@@ -174,6 +174,10 @@ static rx_outcome seek(rx *r, size_t i, rx_strand *s)
     rg_list *offers = &rx_side(&w->strands.at[i])->dual->offers;
     /* before looking: who comes after that will see us, or be seen by the commit */
     uint64_t arrivals = rg_read(&r->st->domain->space, r->slot->index, &offers->arrivals);
+    if (rg_load(&rx_side(&w->strands.at[i])->dual->gone)) { /* after the arrivals, which change after it: see close_side() */
+        r->orphaned = true;
+        return RX_BLOCK;
+    }
     rx_choice first = { .seq = 0, .from = 0, .to = 0 };
     bool error = false;
     Offer *o = next_offer(r, &first, offers, &error);
