@@ -137,7 +137,15 @@ bool rx_error_was_stale(rx *r)
 
 rx_outcome rx_fail_party(rx *r, int party)
 {
-    if (!r->pinned || !PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)) return RX_ERROR;
+    if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)) return RX_ERROR;
+    if (!r->pinned) { /* a message was made for it, with everything held */
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        bool pinned = rx_pin(r);
+        if (!pinned) PyErr_Clear();
+        PyErr_Restore(type, value, traceback);
+        if (!pinned) return RX_ERROR;
+    }
     if (rx_error_was_stale(r)) return RX_RETRY;
     Offer *o = r->world.parties.at[party].offer;
     rx_settle(r);
@@ -163,8 +171,10 @@ void rg_offer_notify(rg_slot *s, Offer *o)
 static bool close_with(rg_slot *s, Offer *o, PyObject *end)
 {
     uint64_t open = (uint64_t)(uintptr_t)o->st->offered;
+    rg_pin(s);
     bool closed = rg_cas1(&o->st->domain->space, s->index, &o->state, open, (uint64_t)(uintptr_t)end);
-    Py_DECREF(closed ? o->st->offered : end); /* the module has its own of the former */
+    rg_unpin(s);
+    Py_DECREF(closed ? o->st->offered : end); /* an error's end may run anything, so not pinned */
     return closed;
 }
 
@@ -178,18 +188,15 @@ void rg_offer_fail(Offer *o, PyObject *error)
         PyErr_Clear(); /* it goes on waiting */
         return;
     }
+    if (!close_with(s, o, end)) return;
     rg_pin(s);
-    if (close_with(s, o, end)) rg_offer_notify(s, o);
+    rg_offer_notify(s, o);
     rg_unpin(s);
 }
 
 bool rg_offer_take_back(Offer *o)
 {
-    rg_slot *s = rg_here_quietly(o->st);
-    rg_pin(s);
-    bool back = close_with(s, o, Py_NewRef(o->st->withdrawn));
-    rg_unpin(s);
-    return back;
+    return close_with(rg_here_quietly(o->st), o, Py_NewRef(o->st->withdrawn));
 }
 
 /* Borrowed: what ends an offer stays. */
