@@ -42,6 +42,7 @@ static rx_outcome one_turn(Catalyst *c, bool *met)
     PyObject *value;
     do {
         o = rg_offer_is_over(c->offer) ? RX_BLOCK : rg_turn(&r, &c->t, true, &value);
+        if (o == RX_DONE && !value && PyErr_Occurred()) o = RX_ERROR; /* of an action of its own */
         if (o == RX_DONE) Py_XDECREF(value);
     } while (o == RX_DONE);
     if (o == RX_PARK) {
@@ -186,6 +187,7 @@ static int catalyst_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(c->node);
     Py_VISIT(c->x);
+    Py_VISIT(c->offer); /* which names both, too */
     return 0;
 }
 
