@@ -57,12 +57,13 @@ static void run_actions(aftermath *m)
             Py_DECREF(y);
             continue;
         }
+        int whose = PyErr_ExceptionMatches(PyExc_Exception) ? a.party : 0; /* an interrupt is this thread's */
         PyObject *e = rg_fetch_error();
-        PyObject **errors = &m->party[a.party].errors;
+        PyObject **errors = &m->party[whose].errors;
         if (!*errors) *errors = PyList_New(0);
         if (!*errors || PyList_Append(*errors, e) < 0) {
             PyErr_Clear(); /* the next one must not find it */
-            m->party[a.party].untold = true;
+            m->party[whose].untold = true;
         }
         Py_XDECREF(e);
     }
