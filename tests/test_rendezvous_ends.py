@@ -93,6 +93,25 @@ def test_what_attempt_came_through_to_is_not_taken_for_blocked() -> None:
     assert partner.result() == "here"
 
 
+# ---- the search starts again, deeper ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
+def test_what_was_written_before_the_first_swap_counts_once(order: tuple[int, ...]) -> None:
+    """However often the search for the three starts again."""
+    channels = [channel() for _ in range(3)]
+    number, queue, stack = Ref(0), Queue[Any](), Stack[Any]()
+    adds: Any = number.upd(lambda n, x: (n + 1, x))
+    puts: Any = lift(lambda x: x) >> (queue.put * stack.push * lift(lambda x: x)) >> (lambda results: results[-1])
+    parties = [adds >> puts >> channels[i][0].swap * channels[i - 1][1].swap for i in order]
+    waiting = [parked(r, i) for i, r in enumerate(parties[:2])]
+    parties[2](2, timeout=PATIENCE)
+    assert [thread.result() is not None for thread in waiting] == [True, True]
+    assert number.get() == 3
+    assert sorted(queue.get_nowait() for _ in range(3)) == sorted(stack.snapshot()) == [0, 1, 2]
+    assert queue.empty()
+
+
 # ---- the other endpoint goes -----------------------------------------------------------------------------
 
 

@@ -212,6 +212,8 @@ static rx_outcome deepen(rx *r)
     const rx_mark start = { 0, 0, 0, 0, 0, 0, 0 };
     if (!rx_room_to_roll_back(r, start)) return RX_ERROR;
     rx_rollback(r, start);
+    if (!RX_ROOM(r->drops, r->log.n)) return RX_ERROR;
+    rx_unwrite(r); /* what was written before there was a choice */
     rx_world_clear(r);
     w->limit *= 2;
     w->budget = RX_DEEPER_BUDGET;

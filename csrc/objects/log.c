@@ -416,6 +416,16 @@ void rx_rollback(rx *r, rx_mark m)
     while (r->kept.n > m.kept && r->log.n <= m.log) rx_drop(r, r->kept.at[--r->kept.n]);
 }
 
+void rx_unwrite(rx *r)
+{
+    for (size_t i = 0; i < r->log.n; i++) {
+        rx_entry *e = &r->log.at[i];
+        if (e->kind == WORD_OBJECT && e->dirty) rx_drop(r, (PyObject *)(uintptr_t)e->cur);
+        e->cur = e->old;
+        e->dirty = 0;
+    }
+}
+
 void rx_pop_choice(rx *r)
 {
     rx_choice *c = &r->choices.at[--r->choices.n];

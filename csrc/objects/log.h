@@ -228,6 +228,8 @@ static inline void rx_settle(rx *r)
 rx_mark rx_here(rx *);
 bool rx_room_to_roll_back(rx *, rx_mark); /* for what the rollback will drop, and the latest choice if it goes then */
 void rx_rollback(rx *, rx_mark);
+/* Rolled back to the start: a step sees what was read, again. There is room to drop what was written. */
+void rx_unwrite(rx *);
 void rx_pop_choice(rx *);
 /* Gives up everything but drops; the reads too. */
 void rx_reset(rx *);
