@@ -114,7 +114,12 @@ static rx_outcome backtrack(rx *r, rx_strand *s, size_t base, bool nested)
         rx_drop(r, s->x);
         s->x = NULL;
         rx_rollback(r, c->mark);
+        if (!nested && r->many && r->world.parties.n > 1 && r->world.budget) r->world.budget--;
         if (!nested) rx_world_restore(r, c->saved);
+        if (__builtin_expect(!nested && r->many && rx_too_far(r), 0)) {
+            rx_pop_choice(r);
+            continue;
+        }
         if (c->kind != CHOICE_ALTERNATIVES) {
             rx_outcome o = rx_choose_again(r, s);
             if (o != RX_BLOCK) return o;
@@ -324,10 +329,12 @@ rx_outcome rx_evaluate(rx *r, Reagent *node, PyObject *x, bool nested, PyObject 
             return RX_DONE;
         }
         if (o != RX_GOTO) break;
-        /* A reagent may loop for ever through computed(): stay interruptible. */
+        /* A reagent may loop for ever through computed(): stay interruptible, and let others have the GIL, or stop us. */
         if ((steps & 0xfff) == 0) {
             rx_hold_all(r);
             rx_unpin(r);
+            Py_BEGIN_ALLOW_THREADS
+            Py_END_ALLOW_THREADS
             bool stop = PyErr_CheckSignals() < 0;
             if (stop || !rx_pin(r)) { /* left unpinned: what a handler raised is no error of a stale log */
                 o = RX_ERROR;

@@ -45,7 +45,7 @@ typedef struct rx_world {
     RX_ARRAY(rx_party, 4) parties;
     RX_ARRAY(struct Offer *, 8) recruits; /* all that were ever looked at: the log may name their words */
     size_t limit;  /* of parties */
-    size_t budget; /* recruitments and matches still allowed */
+    size_t budget; /* recruitments, matches and goings back among several parties still allowed */
     bool cut;      /* more parties might have made a difference */
     bool met;      /* nobody but catalysts would have taken part */
     unsigned own_sides; /* at how many sides, not counting returns, the caller's strands have parked; the last: */

@@ -6,14 +6,17 @@
 
 /* The bound of the search for partners. It deepens: first with two parties, then with twice as many,
  * as long as more might make a difference, so that a match nearby is found before a distant one is
- * looked for; and within a depth the offers of a side are tried oldest first. Each depth has a budget of its own, of
- * recruitments and matches tried: a crowd of those who do not fit must not use up what a deeper search needs to find a
- * set that fits at once. */
+ * looked for; and within a depth the offers of a side are tried oldest first. Each depth has a budget of its own: a
+ * crowd of those who do not fit must not use up what a deeper search needs to find a set that fits at once.
+ * Alternatives multiply, so matches count, and going back to a choice among several parties, as a recruitment does; past
+ * the budget no such choice is gone back to. */
 #define RX_FIRST_LIMIT 2
 #define RX_LAST_LIMIT 32
-#define RX_BUDGET 4096 /* with two parties: linear in the offers that wait at one side */
+#define RX_BUDGET 8192 /* with two parties: linear in the offers that wait at one side */
 #define RX_DEEPER_BUDGET 1024
 
+/* Of the choice that was just gone back to. */
+static inline bool rx_too_far(rx *r) { return !r->world.budget && r->world.parties.n > 1; }
 void rx_world_open(rx *);                        /* nothing if it is */
 void rx_world_close(rx *, bool keep_recruits);
 void rx_world_clear(rx *);                       /* one strand alone, as at the beginning */
