@@ -112,6 +112,27 @@ def test_what_was_written_before_the_first_swap_counts_once(order: tuple[int, ..
     assert queue.empty()
 
 
+def test_the_alternatives_of_a_partner_are_within_the_bound_of_the_search() -> None:
+    """Else there would be a million of them here, and each more would double that."""
+    left, right = channel()
+    tries = 0
+
+    def count(x: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        return x
+
+    refuses: Any = right.swap
+    for _ in range(20):
+        refuses = refuses >> (lift(count) + lift(count))
+    partner = parked(refuses >> guard(lambda x: x == "mine"))
+    with pytest.raises(TimeoutError):
+        left.swap("not mine", timeout=0)
+    assert 0 < tries < 100_000
+    assert left.swap("mine", timeout=PATIENCE) is None
+    assert partner.result() == "mine"
+
+
 # ---- the other endpoint goes -----------------------------------------------------------------------------
 
 
