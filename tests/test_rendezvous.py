@@ -310,3 +310,33 @@ def test_an_action_that_fails_is_told_to_its_own_party() -> None:
     with pytest.raises(ExceptionGroup) as raised:
         waits.result()
     assert [str(e) for e in raised.value.exceptions] == ["2"]
+
+
+@pytest.mark.parametrize("n", [3, 8, 31])
+@pytest.mark.parametrize("hub", ["first", "last"])
+def test_one_with_many(n: int, hub: str) -> None:
+    """A star: up to 32 parties in one reaction, whether each has a channel of its own with the hub or all share one."""
+    ends = [channel() for _ in range(n)]
+    rays = [party(ends[i][1].swap, i) for i in range(n)]
+    centre = party(together(*[end[0].swap for end in ends]), "hub")
+    order = [n, *range(n)] if hub == "first" else range(n + 1)
+    assert arrive(list(order), [*rays, centre]) == ["hub"] * n + [tuple(range(n))]
+
+
+@pytest.mark.parametrize("n", [3, 5, 8])
+@pytest.mark.parametrize("hub", ["first", "last"])
+def test_one_with_many_over_one_channel(n: int, hub: str) -> None:
+    left, right = channel()
+    rays = [party(right.swap, i) for i in range(n)]
+    centre = party(together(*[left.swap] * n), "hub")
+    order = [n, *range(n)] if hub == "first" else range(n + 1)
+    *got, taken = arrive(list(order), [*rays, centre])
+    assert got == ["hub"] * n
+    assert sorted(taken) == list(range(n))
+
+
+def test_a_ring_of_all_that_are_allowed() -> None:
+    n = 32
+    ends = [channel() for _ in range(n)]
+    runs = [party(ends[i][0].swap * ends[(i + 1) % n][1].swap, i) for i in range(n)]
+    assert arrive(range(n), runs) == [((i - 1) % n, (i + 1) % n) for i in range(n)]

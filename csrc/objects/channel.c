@@ -73,8 +73,8 @@ static const rg_op op_swap = { .name = "swap", .step = step_swap, .swaps = true,
     "A reagent: gives its input to a partner at the other endpoint, and its result is what the partner gave. Blocks\n"
     "until there is one. Raises RuntimeError when the other endpoint was collected, so that none can come.\n"
     "Partners are looked for oldest first, among the offers of all who wait, and theirs in turn: up to 32 parties\n"
-    "in one reaction, those nearby first, and a bounded number of tries (4,096 with one partner, 1,024 more each\n"
-    "time that twice as many parties are allowed). Beyond that it waits
+    "in one reaction, those nearby first, and a bounded number of tries (8,192 with one partner, 1,024 more each\n"
+    "time that twice as many parties are allowed for). Beyond that it waits\n"
     "as if there were none. (Turon, PLDI 2012, who left it open how n parties could meet.)\n\n"
     ">>> from reagents import channel, const\n>>> left, right = channel()\n"
     ">>> ((const('a') >> left.swap) * (const('b') >> right.swap))()\n('b', 'a')" };
