@@ -6,7 +6,7 @@ belongs to the history: without it a lost element is invisible. Each program run
 chooses the interleaving. `check_programs` fails with a program that `shrinking` finds no smaller one for, its
 history and the reason.
 
-Names of operations may end in `_composed` or `_waiting`: another way to do what the specification calls by the rest of
+Names of operations may end in `_composed`, `_waiting` or `_direct` (style): another way to do what the specification calls by the rest of
 the name. So the plain fast call, the reaction and the one that waits race on one structure.
 """
 
@@ -173,7 +173,8 @@ def _bind(one: Subject, calls: Sequence[Call]) -> list[tuple[Callable[..., Any],
 
 def _operation(client: Any, call: Call, seen: Seen) -> Operation:
     start, end, result = seen
-    return Operation(client, call[0].removesuffix("_composed").removesuffix("_waiting"), call[1], result, start, end)
+    name = call[0].removesuffix("_composed").removesuffix("_waiting").removesuffix("_direct")
+    return Operation(client, name, call[1], result, start, end)
 
 
 def _timed(one: Subject, name: str, args: tuple[Any, ...]) -> Seen:

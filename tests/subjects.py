@@ -24,6 +24,7 @@ from reagents import (
     lift,
     never,
     post_commit,
+    reagent,
     together,
 )
 from specs import EMPTY, CounterSpec, GaugeSpec, QueueAndStackSpec, QueueSpec, StackSpec, TwoWordsSpec, WordSpec
@@ -225,6 +226,12 @@ class TwoRefsSubject(Subject):
         call("set_second", few),
         call("copy_up"),
         call("copy_down"),
+        call("read_both_direct"),
+        call("write_both_direct", few),
+        call("transfer_direct", amount),
+        call("transfer_if_rich_direct", amount),
+        call("exchange_direct"),
+        call("copy_up_direct"),
     )
     make: Callable[[int], Any] = Ref
 
@@ -242,6 +249,44 @@ class TwoRefsSubject(Subject):
         self.copy_up = a.read >> increment >> b.write
         self.copy_down = b.read >> increment >> a.write
         self._a, self._b = a, b
+
+        @reagent
+        def read_both(tx: Any, _: Any) -> Any:
+            second = tx.read(b)
+            pause()
+            return tx.read(a), second
+
+        @reagent
+        def write_both(tx: Any, value: int) -> Any:
+            tx.write(a, value)
+            pause()
+            return tx(b.write >> (lambda v: (v, v)), value)
+
+        @reagent
+        def transfer(tx: Any, n: int) -> Any:
+            tx.write(a, tx.read(a) - n)
+            pause()
+            tx.write(b, tx.read(b) + n)
+            return tx.read(b)
+
+        @reagent
+        def transfer_if_rich(tx: Any, n: int) -> Any:
+            if tx.read(a) < n:
+                tx.block()
+            tx(transfer, n)
+            return True
+
+        @reagent
+        def exchange(tx: Any, _: Any) -> Any:
+            pair = tx(read_both)
+            tx.write(a, pair[1])
+            tx.write(b, pair[0])
+            return pair
+
+        self.read_both_direct, self.write_both_direct, self.transfer_direct = read_both, write_both, transfer
+        self.transfer_if_rich_direct = attempt(transfer_if_rich, False)
+        self.exchange_direct = exchange
+        self.copy_up_direct = reagent(lambda tx, _: tx(b.write, increment(tx.read(a))))
 
     def cas_both(self, old: int, new: int) -> bool:
         return attempt(together(self._a.cas(old, new), self._b.cas(old, new)) >> const(True), False)()
@@ -314,6 +359,9 @@ class QueueAndStackSubject(Subject):
         call("get_or_pop_composed"),
         call("get_and_pop"),
         call("peek_both"),
+        call("get_then_push_direct"),
+        call("get_or_pop_direct"),
+        call("get_and_pop_direct"),
     )
 
     def __init__(self) -> None:
@@ -328,6 +376,15 @@ class QueueAndStackSubject(Subject):
         self.get_or_pop_composed = attempt(queue.get + (paused >> stack.pop), EMPTY)
         self.get_and_pop = attempt(queue.get * (stack.pop >> paused), EMPTY)
         self.peek_both = attempt(together(queue.peek, stack.peek), EMPTY)
+
+        @reagent
+        def get_then_push(tx: Any, _: Any) -> Any:
+            tx(stack.push, paused(tx(queue.get)))
+            return True
+
+        self.get_then_push_direct = attempt(get_then_push, EMPTY)
+        self.get_or_pop_direct = attempt(reagent(lambda tx, _: tx(queue.get + (paused >> stack.pop))), EMPTY)
+        self.get_and_pop_direct = attempt(reagent(lambda tx, _: (tx(queue.get), paused(tx(stack.pop)))), EMPTY)
 
     def drain(self, run: Callable[..., Any]) -> None:
         until_empty(run, "get_nowait")

@@ -5,16 +5,27 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
-import time
 import weakref
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from lockfree import Counter, Exchanger, Queue
+from lockfree import Exchanger, Queue
 from racing import PATIENCE, STRESS, Background, Parked, elsewhere, race, settle, soon
-from reagents import Reagent, Ref, attempt, catalyse, channel, computed, const, guard, identity, lift, never, post_commit, stats
+from reagents import (
+    Reagent,
+    Ref,
+    attempt,
+    catalyse,
+    channel,
+    computed,
+    const,
+    guard,
+    identity,
+    never,
+    post_commit,
+    stats,
+)
 
 
 def parked(r: Reagent[Any, Any], x: Any = None) -> Background:

@@ -16,7 +16,21 @@ import pytest
 
 from lockfree import Exchanger, Queue
 from racing import PATIENCE, STRESS, Background, Parked, elsewhere, race, settle, soon
-from reagents import Reagent, Ref, attempt, channel, choice, computed, const, guard, identity, lift, never, stats, together
+from reagents import (
+    Reagent,
+    Ref,
+    attempt,
+    channel,
+    choice,
+    computed,
+    const,
+    guard,
+    identity,
+    lift,
+    never,
+    stats,
+    together,
+)
 from waiting import interrupted, needs_signals
 
 
@@ -117,14 +131,21 @@ def test_zip_of_three(how: str) -> None:
     zips: Reagent[Any, Any] = {
         "pairs": (a.swap * b.swap * c.swap) >> (lambda t: (*t[0], t[1])),
         "together": together(a.swap, b.swap, c.swap),
-        "in sequence": a.swap >> (lambda x: (x,)) >> together(identity, b.swap) >> (lambda t: (*t[0], t[1])) >> together(identity, c.swap) >> (lambda t: (*t[0], t[1])),
+        "in sequence": a.swap
+        >> (lambda x: (x,))
+        >> together(identity, b.swap)
+        >> (lambda t: (*t[0], t[1]))
+        >> together(identity, c.swap)
+        >> (lambda t: (*t[0], t[1])),
     }[how]
     rounds = 40 * STRESS
 
     def send(end: Any, name: str) -> Callable[[], Any]:
         return lambda: [end.swap(f"{name}{i}", timeout=PATIENCE) for i in range(rounds)]
 
-    got = race(send(to_a, "a"), send(to_b, "b"), send(to_c, "c"), lambda: [zips(None, timeout=PATIENCE) for _ in range(rounds)])
+    got = race(
+        send(to_a, "a"), send(to_b, "b"), send(to_c, "c"), lambda: [zips(None, timeout=PATIENCE) for _ in range(rounds)]
+    )
     assert got[3] == [(f"a{i}", f"b{i}", f"c{i}") for i in range(rounds)]
 
 
@@ -494,7 +515,19 @@ def test_anything_can_be_swapped() -> None:
 
     left, right = channel()
     offered = Ref(None)
-    for value in (None, BLOCK, (), (offered, 1), (1, 2, None), 2**80, left, right, left.swap, NotImplemented, ValueError("x")):
+    for value in (
+        None,
+        BLOCK,
+        (),
+        (offered, 1),
+        (1, 2, None),
+        2**80,
+        left,
+        right,
+        left.swap,
+        NotImplemented,
+        ValueError("x"),
+    ):
         waits = parked(left.swap, value)
         assert right.swap(value, timeout=PATIENCE) is value
         assert waits.result() is value

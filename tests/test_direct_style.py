@@ -15,7 +15,22 @@ import pytest
 
 from lockfree import AtomicInt, Queue, Stack
 from racing import PATIENCE, STRESS, Background, Parked, elsewhere, race, settle, soon
-from reagents import BLOCK, Reagent, Ref, attempt, channel, computed, const, guard, identity, lift, never, post_commit, reagent, stats
+from reagents import (
+    BLOCK,
+    Reagent,
+    Ref,
+    attempt,
+    channel,
+    computed,
+    const,
+    guard,
+    identity,
+    lift,
+    never,
+    post_commit,
+    reagent,
+    stats,
+)
 from reagents.testing import explore
 from waiting import interrupted, needs_signals
 

@@ -119,7 +119,11 @@ def test_beside_one_who_changes_what_they_read() -> None:
         left, right = channel()
         number = Ref(0)
         add = number.upd(lambda n, x: (n + 1, x))
-        return [(left.swap >> add, "a"), (right.swap >> add, "b"), (number.add, 10)], lambda got: got[:2] == ["b", "a"] and number.get() == 12
+        return [
+            (left.swap >> add, "a"),
+            (right.swap >> add, "b"),
+            (number.add, 10),
+        ], lambda got: got[:2] == ["b", "a"] and number.get() == 12
 
     proven(make, schedules=10)
 
@@ -270,7 +274,10 @@ def test_the_actions_of_both_run_once() -> None:
         def party(end: Any, name: str) -> Reagent[Any, Any]:
             return end.swap >> post_commit(lambda _: ran.append(name))
 
-        return [(party(left, "left"), "a"), (party(right, "right"), "b")], lambda got: got == ["b", "a"] and sorted(ran) == ["left", "right"]
+        return [
+            (party(left, "left"), "a"),
+            (party(right, "right"), "b"),
+        ], lambda got: got == ["b", "a"] and sorted(ran) == ["left", "right"]
 
     proven(make)
 
@@ -348,4 +355,8 @@ def test_what_was_offered_under_exploration_is_given_up() -> None:
         return [lambda: left.swap(given[0]) and None, lambda: right.swap(given[1]) and None], lambda: given.clear()
 
     assert explore(scenario, preemptions=1).failure is None
-    soon(lambda: settle() or gc.collect() >= 0 and not any(r() is not None for r in alive), "the end of what was swapped", 10)
+    soon(
+        lambda: settle() or (gc.collect() >= 0 and not any(r() is not None for r in alive)),
+        "the end of what was swapped",
+        10,
+    )

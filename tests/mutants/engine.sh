@@ -89,6 +89,76 @@ engine_mutant kept-is-dropped log.c '/^void rx_rollback/,/^}/s/^    r->unlinked\
 engine_mutant timeout-restarts park.c '/^rx_outcome rx_park/,/^}/{s/^    while \(o == RX_DONE\) \{/    int64_t whole = deadline - rg_monotonic_ns();\n    while (o == RX_DONE) {/;s/us = \(deadline - rg_monotonic_ns\(\) \+ 999\)/us = (whole + 999)/}' any $T/test_interrupted_waits.py \
     'each signal starts the time anew'
 
+# ---- channels, catalysts, direct style
+engine_mutant offer-left-behind engine.c 's/if \(o != RX_DONE && rg_offer_take_back\(mine\)\) \{/if (o == RX_BLOCK \&\& rg_offer_take_back(mine)) {/' any $T/test_channel.py \
+    'an offer stays after an error'
+engine_mutant partner-not-in-commit engine.c 's/if \(o == RX_DONE && __builtin_expect\(r->many \|\| r->mine, 0\)\) o = rx_add_offers\(r\);/if (0) o = RX_DONE;/' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py" \
+    'partners are used without their states in the k-CAS'
+engine_mutant own-offer-not-taken-back offer.c 's/if \(o == RX_DONE && r->mine\) o = add.*/if (0) o = RX_DONE;/' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py" \
+    'who finds a partner while registered leaves its offer'
+engine_mutant recruited-twice rendezvous.c 's/if \(r->world\.parties\.at\[i\]\.offer == o && !o->catalyst\) return true;/if (0) return true;/' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py" \
+    'one offer is two parties'
+engine_mutant own-offer-recruited rendezvous.c 's/if \(o == r->mine\) return true;/;/' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py $T/test_exchanger.py" \
+    'a reaction meets its own offer'
+engine_mutant one-match-only rendezvous.c '/^rx_outcome rx_choose_again/,/^}/s/if \(dual_from\(w, i, &i\)\) \{/if (0) {/' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py" \
+    'the next match is not tried'
+engine_mutant no-staying-unmatched rendezvous.c '/^rx_outcome rx_choose_again/,/^}/s/^        rx_pop_choice\(r\);\n        return rx_next_strand/&/;/^rx_outcome rx_choose_again/,/^}/{0,/return rx_next_strand\(r, s\);/s//return RX_BLOCK;/}' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py" \
+    'a strand that could match never waits for another'
+engine_mutant arrivals-not-logged rendezvous.c '/^static rx_outcome seek/,/^}/s/rx_outcome noted = .*/rx_outcome noted = RX_DONE;/' any "$T/test_channel.py $T/test_exchanger.py" \
+    'nobody there, and the log does not say so'
+engine_mutant arrivals-after-looking rendezvous.c '/^rx_outcome rx_choose_again/,/^}/s/rx_outcome noted = .*/rx_outcome noted = RX_DONE;/' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py" \
+    'those who are of no use are the reason, and the log does not say so'
+engine_mutant own-arrival-is-news park.c 's/if \(e && e->old \+ 1 == .*//' any "$T/test_exchanger.py $T/test_channel.py" \
+    'its own arrival makes a log stale'
+engine_mutant withdrawn-is-open offer.c 's/^bool rx_is_open\(rx \*r, Offer \*o\) \{ return .*/bool rx_is_open(rx *r, Offer *o) { PyObject *v = state_now(r->slot, o); return v == r->st->offered || v == r->st->withdrawn; }/;s/if \(\(PyObject \*\)\(uintptr_t\)e->old != r->st->offered\) return RX_RETRY;//' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py $T/test_catalyst.py" \
+    'who has withdrawn is met'
+engine_mutant partner-not-told engine.c '/^static void take_over/,/^}/s/^            rg_offer_notify\(.*/            ;/' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py" \
+    'an answered partner sleeps on'
+engine_mutant actor-not-told engine.c '/^static bool conclude/,/^}/s/rg_offer_notify\(s, o\);/;/' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py" \
+    'a partner whose actions have run sleeps on'
+engine_mutant actions-before-ready engine.c '/^static bool conclude/,/^}/s/rg_store\(&o->ready, 1\);/;/;s/return !rg_load\(&t->mine->ready\);/return 0;/' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py" \
+    'a partner waits for ever for its actions'
+engine_mutant actions-of-partners-lost engine.c '/^static void run_actions/,/^}/s/PyObject \*y = PyObject_CallOneArg\(a\.f, a\.x\);/PyObject *y = a.party ? Py_NewRef(Py_None) : PyObject_CallOneArg(a.f, a.x);/' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py" \
+    'actions of partners never run'
+engine_mutant actions-of-partners-twice engine.c '/^static void run_actions/,/^}/s/PyObject \*y = PyObject_CallOneArg\(a\.f, a\.x\);/PyObject *y = PyObject_CallOneArg(a.f, a.x);\n        if (a.party) { Py_XDECREF(y); y = PyObject_CallOneArg(a.f, a.x); }/' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py" \
+    'actions of partners run twice'
+engine_mutant join-too-early evaluate.c 's/if \(--j->left\) return RX_BLOCK;/if (--j->left > 1) return RX_BLOCK;/' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py" \
+    'a join goes on without its last part'
+engine_mutant partner-error-is-ours evaluate.c 's/party > 0, 0\)\) o = rx_fail_party\(r, party\);/0, 0)) o = RX_ERROR;/' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py" \
+    "a partner's error is raised here"
+engine_mutant cut-by-a-match evaluate.c 's/if \(!is_tentative\(r, \(size_t\)f\.previous\)\)/if (1)/' any $T/test_channel.py \
+    'attempt() waits where its partner could not end'
+engine_mutant gone-unseen channel.c 's/if \(!last\) count_arrival\(s, &side->offers\);//' any $T/test_channel.py \
+    'who is about to wait is not told that nobody can come'
+engine_mutant gone-untold channel.c 's/^            rg_wait_notify\(s, .*/            ;/' any "$T/test_channel.py $T/test_catalyst.py" \
+    'who waits is not told that nobody can come'
+engine_mutant catalyst-after-cancel offer.c '/^rx_outcome rx_add_offers/,/^}/s/o = add\(r, p->offer, p->offer->catalyst \? NULL : p->result\);/if (!p->offer->catalyst) o = add(r, p->offer, p->result);/' any "$T/test_catalyst.py $T/test_explored_rendezvous.py" \
+    'a catalyst is used after it was cancelled'
+engine_mutant catalyst-used-up offer.c '/^rx_outcome rx_add_offers/,/^}/s/p->offer->catalyst \? NULL : p->result/p->result/' any "$T/test_catalyst.py $T/test_explored_rendezvous.py" \
+    'a catalyst is used once'
+engine_mutant catalyst-not-refreshed catalyst.c 's/^static void woken\(rg_waiter \*w\) \{ .*/static void woken(rg_waiter *w) { (void)w; (void)give_turn; }/' any "$T/test_catalyst.py $T/test_explored_rendezvous.py" \
+    'a catalyst does not see what changes'
+engine_mutant turn-lost catalyst.c 's/rg_cas\(&c->turning, TURNING, AGAIN\)\) return;/1) return;/' any "$T/test_catalyst.py $T/test_explored_rendezvous.py" \
+    'a change during its turn gives it no other'
+engine_mutant catalysts-alone offer.h 's/if \(!r->mine \|\| !r->mine->catalyst\) return false;/return false;/' any "$T/test_catalyst.py $T/test_explored_rendezvous.py" \
+    'catalysts react with each other'
+engine_mutant cancel-stays-registered catalyst.c '/^static PyObject \*catalyst_cancel/,/^}/s/give_turn\(c\);/;/' any "$T/test_catalyst.py $T/test_explored_rendezvous.py" \
+    'a cancelled catalyst stays registered'
+engine_mutant unwinding-swallowed direct.c 's/^    if \(fate != RX_DONE\) \{/    if (fate != RX_DONE \&\& !z) {/' any $T/test_direct_style.py \
+    'who swallows the unwinding commits'
+engine_mutant unwound-goes-on direct.c 's/^    if \(tx->fate != RX_DONE\) \{/    if (0) {/' any $T/test_direct_style.py \
+    'a transaction goes on after it was unwound'
+engine_mutant tx-outlives direct.c 's/if \(tx->thread != PyThread_get_thread_ident\(\)\) \{/if (0) {/' any $T/test_direct_style.py \
+    'another thread uses a transaction'
+engine_mutant direct-unvalidated direct.c 's/o = rx_leave\(r\); \/\* validates.*/rx_settle(r); rx_flush_drops(r);/' any $T/test_direct_style.py \
+    'a function in direct style sees two states'
+engine_mutant direct-keeps-nothing direct.c 's/^        if \(r->log\.n == known && r->kept/        if (r->kept/' any $T/test_direct_style.py \
+    'words in the log are gone'
+engine_mutant elder-never-resigns engine.c 's/^    if \(elder\) rg_elder_resign\(rg_here_quietly\(t->st\)\);//' any $T/test_fairness.py \
+    'an elder stays one for ever'
+engine_mutant no-elder engine.c 's/elder = rg_elder_claim\(r->slot, t\);/elder = false;/' any $T/test_fairness.py \
+    'a long reaction starves'
+
 # ---- references without the GIL
 engine_mutant dropped-at-once life.c '/^void rg_decref_late/,/^}/s/^    if \(o == Py_None\) return;/    Py_DECREF(o);\n    return;/' free $T/test_payloads.py \
     'a displaced object goes while another thread takes a reference'
