@@ -6,8 +6,9 @@ belongs to the history: without it a lost element is invisible. Each program run
 chooses the interleaving. `check_programs` fails with a program that `shrinking` finds no smaller one for, its
 history and the reason.
 
-Names of operations may end in `_composed`, `_waiting` or `_direct` (style): another way to do what the specification calls by the rest of
-the name. So the plain fast call, the reaction and the one that waits race on one structure.
+Names of operations may end in `_composed`, `_waiting` or `_direct` (style): another way to do what the
+specification calls by the rest of the name. So the plain fast call, the reaction and the one that waits race on one
+structure.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def test_cancelled_twice() -> None:
 
 
 def test_an_error_of_the_block_is_told_and_cancels() -> None:
-    left, right = channel()
+    _left, right = channel()
     with pytest.raises(KeyError), catalyse(right.swap) as catalyst:
         raise KeyError
     assert not catalyst.active
@@ -114,7 +114,7 @@ def test_an_error_in_its_own_turn_ends_it() -> None:
 
 
 def test_an_error_when_it_is_refreshed_ends_it_and_its_waker_does_not_see_it() -> None:
-    left, right = channel()
+    _left, right = channel()
     divisor = Ref(1)
     catalyst = catalyse(divisor.read >> (lambda n: 1 // n) >> right.swap)
     divisor.set(0)
@@ -126,7 +126,7 @@ def test_an_error_when_it_is_refreshed_ends_it_and_its_waker_does_not_see_it() -
 
 def test_an_error_that_ended_it_does_not_hide_the_block_s() -> None:
     left, right = channel()
-    with pytest.raises(KeyError), catalyse(right.swap >> (lambda n: 1 // n)):
+    with pytest.raises(KeyError), catalyse(right.swap >> (lambda n: 1 // n)):  # noqa: PT012
         with pytest.raises(TimeoutError):
             left.swap(0, timeout=0.01)
         raise KeyError
@@ -264,7 +264,7 @@ def test_two_that_meet_each_other_and_others_are_not() -> None:
 
 @pytest.mark.parametrize("r", [never, guard(lambda _: False), identity, Ref(0).add, Queue().get + Ref(0).read])
 def test_one_that_could_meet_nobody_is_refused(r: Reagent[Any, Any]) -> None:
-    with pytest.raises(RuntimeError, match="for ever|meet nobody"):
+    with pytest.raises(RuntimeError, match=r"for ever|meet nobody"):
         catalyse(r)
 
 
@@ -472,7 +472,7 @@ def test_twice_in_one_reaction() -> None:
 
 
 def test_repr_and_refusals() -> None:
-    left, right = channel()
+    left, _right = channel()
     catalyst = catalyse(left.swap)
     assert repr(left.swap) in repr(catalyst)
     assert "cancelled" not in repr(catalyst)

@@ -160,7 +160,7 @@ def test_an_elder_that_fails_or_blocks_resigns() -> None:
 
         blocked = together(*[r.read for r in refs]) >> work
         log = Ref(0)
-        with Hot(lambda i: log.add(1)) as hot:
+        with Hot(lambda i, log=log: log.add(1)) as hot:
             if end == "error":
                 with pytest.raises(Enough):
                     (blocked >> refs[1].write)()
