@@ -353,6 +353,18 @@ def exchange_again(e: Exchanger[int]) -> Reagent[Any, int]:
     return identity >> e.exchange
 
 
+def test_the_first_match_within_a_reaction_may_be_the_wrong_one() -> None:
+    left, right = channel()
+    parts = (
+        const(1) >> left.swap >> guard(lambda got: got == "y"),
+        const(2) >> left.swap,
+        const("x") >> right.swap,  # with the first as they come; but with the second it must be
+        const("y") >> right.swap,
+    )
+    assert together(*parts)(timeout=5) == ("y", "x", 2, 1)
+    assert together(*parts[::-1])(timeout=5) == (1, 2, "x", "y")
+
+
 def test_more_partners_than_one_fetch() -> None:
     """The one that fits is the last of many."""
     left, right = channel()

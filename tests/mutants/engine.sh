@@ -15,14 +15,14 @@ engine_mutant leave-unvalidated commit.c 's/if \(!r->validated && r->log\.n > 1\
     'a function is shown two states at once'
 engine_mutant validate-nothing log.c '/^static bool holds_now/,/^}/s/if \(rg_read\(.*\) != .*\) return false;/;/' any $T/test_opacity.py \
     'a log whose words have changed is valid'
-engine_mutant left-reads-dropped engine.c 's/^    rx_rollback\(r, c->mark\);/    rx_rollback(r, c->mark);\n    r->log.n = 0;\n    r->space = NULL;/' \
+engine_mutant left-reads-dropped evaluate.c 's/^        rx_rollback\(r, c->mark\);/        rx_rollback(r, c->mark);\n        r->log.n = 0;\n        r->space = NULL;/' \
     any $T/test_honest_choice.py 'why the left branch could not is forgotten'
 engine_mutant writes-survive-rollback log.c '/^void rx_rollback/,/^}/s/^        e->cur = u\.cur;//' any "$T/test_choice.py $T/test_choice_laws.py $T/test_log.py" \
     'what a branch not taken wrote is committed'
-engine_mutant hard-choice engine.c 's/o = backtrack\(r, &s\);/o = RX_BLOCK;/' any $T/test_choice.py 'a choice never tries the right side'
-engine_mutant no-cut engine.c 's/r->choices\.at\[f\.previous\]\.node = NULL;/;/' any $T/test_guard_attempt_computed.py \
+engine_mutant hard-choice evaluate.c 's/o = backtrack\(r, &s, base, nested\);/o = RX_BLOCK;/' any $T/test_choice.py 'a choice never tries the right side'
+engine_mutant no-cut evaluate.c 's/if \(!is_tentative\(r, \(size_t\)f\.previous\)\) r->choices.*/;/' any $T/test_guard_attempt_computed.py \
     'attempt() gives its default although its reagent came through'
-engine_mutant retry-blocks engine.c '/^static rx_outcome evaluate/,/^}/s/\} else if \(o == RX_BLOCK\) \{/} else if (o == RX_BLOCK || o == RX_RETRY) {/' \
+engine_mutant retry-blocks evaluate.c 's/if \(o == RX_BLOCK\) o = backtrack/if (o == RX_BLOCK || o == RX_RETRY) o = backtrack/' \
     any "$T/test_choice.py $T/test_guard_attempt_computed.py $T/test_honest_choice.py $T/test_linearizability.py $T/test_conservation.py" \
     'contention is reported as blocked'
 
@@ -44,9 +44,9 @@ engine_mutant unlinked-kept commit.c 's/if \(u\.value\) rg_decref_late\(r->slot,
 # ---- actions and errors
 engine_mutant actions-survive-rollback log.c '/^void rx_rollback/,/^}/s/while \(r->actions\.n > m\.actions\)/while (0)/' any $T/test_post_commit.py \
     'the actions of a branch not taken run'
-engine_mutant actions-stop engine.c '/^static int run_actions/,/^}/s/PyObject \*e = fetch_error\(\);/PyObject *e = fetch_error();\n        n = i;/' any $T/test_post_commit.py \
+engine_mutant actions-stop engine.c 's/PyObject \*e = rg_fetch_error\(\);/PyObject *e = rg_fetch_error();\n        m->n_actions = i + 1;/' any $T/test_post_commit.py \
     'an action that fails stops the others'
-engine_mutant stale-errors-raised engine.c 's/if \(o == RX_ERROR && !error_was_stale\(&r\)\) break;/if (o == RX_ERROR) break;/' any "$T/test_opacity.py $T/test_errors.py $T/test_log.py" \
+engine_mutant stale-errors-raised engine.c 's/\(o == RX_ERROR && !rx_error_was_stale\(r\)\)/o == RX_ERROR/' any "$T/test_opacity.py $T/test_errors.py $T/test_log.py" \
     'an error out of a stale log reaches the caller'
 
 # ---- waiting
@@ -54,14 +54,14 @@ engine_mutant park-unvalidated park.c '/rg_wait_register/,/rx_unpin/s/rx_outcome
     'a change between reading and registering wakes nobody'
 # The window is open without the GIL only: with it nothing runs between the two. It is a few instructions wide, so
 # the mutant takes its time there.
-engine_mutant registers-late park.c '/^rx_outcome rx_park/,/^}/{s/^    rg_wait_register\(r->slot, w\);//;s/^    rx_outcome o = rx_validate\(r\);/    rx_outcome o = rx_validate(r);\n    nanosleep(\&(struct timespec){ 0, 50000 }, NULL);\n    rg_wait_register(r->slot, w);/}' \
+engine_mutant registers-late park.c '/^rx_outcome rx_register/,/^}/{s/bool offers = false;/bool offers = false;\n    rg_waiter *late = NULL;/;s/^        rg_wait_register\(r->slot, w\);/        late = w;/;s/^    rx_outcome o = rx_validate\(r\);/    rx_outcome o = rx_validate(r);\n    nanosleep(\&(struct timespec){ 0, 50000 }, NULL);\n    if (late) rg_wait_register(r->slot, late);/}' \
     free $T/test_blocking.py 'the waiter is registered after the validation'
-engine_mutant parks-for-ever park.c 's/blocks for ever: it has read/blocks for ever: it has read/;s/if \(!r->log\.n\) \{/if (0) {/' any "$T/test_blocking.py $T/test_errors.py" \
+engine_mutant parks-for-ever park.c 's/if \(!r->log\.n\) return refuse\(r, t\);//' any "$T/test_blocking.py $T/test_errors.py" \
     'a reaction that nothing can wake waits'
-engine_mutant interrupt-ignored park.c 's/if \(Py_MakePendingCalls\(\) < 0 \|\| PyErr_CheckSignals\(\) < 0\) \{/if (0) {/' any "$T/test_interrupt.py $T/test_signals.py" \
+engine_mutant interrupt-ignored park.c 's/if \(Py_MakePendingCalls\(\) < 0 \|\| PyErr_CheckSignals\(\) < 0\) return RX_ERROR;//' any "$T/test_interrupt.py $T/test_signals.py" \
     'a blocked reaction cannot be interrupted'
 
-engine_mutant waiter-left-behind park.c 's/^    owe\(r, rg_wait_leave\(r->slot, w\)\);/    if (o != RX_ERROR) owe(r, rg_wait_leave(r->slot, w));/' any "$T/test_interrupted_waits.py $T/test_interrupt.py" \
+engine_mutant waiter-left-behind park.c '/^rx_outcome rx_park/,/^}/s/^    rx_leave_waiter\(r, t\);/    if (o != RX_ERROR) rx_leave_waiter(r, t);/' any "$T/test_interrupted_waits.py $T/test_interrupt.py" \
     'a wait that ends with an exception stays registered'
 
 engine_mutant not-passed-on park.c '/^void rx_pass_on/,/^}/s/if \(s\) rg_wake_some/if (0) rg_wake_some/' any $T/test_wake_one.py \
@@ -70,7 +70,7 @@ engine_mutant kept-by-waiting park.c '/^static void settle_debt/,/^}/s/if \(r->l
     'who waits again for something else keeps the wake-up'
 engine_mutant kept-by-committing commit.c 's/\(e->vacant \|\| n < 0\)/1/' any $T/test_wake_one.py \
     'who has looked, or put, keeps the wake-up'
-engine_mutant not-owed-unless-woken park.c 's/^    owe\(r, rg_wait_leave\(r->slot, w\)\);/    uint64_t why = rg_wait_leave(r->slot, w);\n    if (o == RX_RETRY) owe(r, why);/' any $T/test_wake_one.py \
+engine_mutant not-owed-unless-woken park.c '/^rx_outcome rx_park/,/^}/s/if \(o != RX_RETRY\) rx_pass_on\(r\);/if (o != RX_RETRY \&\& r->owes) rx_used_wakeup(r);/' any $T/test_wake_one.py \
     'a wait that ends otherwise just as it is woken keeps the wake-up'
 engine_mutant own-empty-is-empty queue.c 's/e->vacant \|= !head;/e->vacant = 1;/' any $T/test_wake_one.py \
     'who has taken all there is waits as one who found nothing'
@@ -86,7 +86,7 @@ engine_mutant put-wakes-no-taker queue.c 's/rg_wake_added\(s, &q->takers\.list, 
 engine_mutant kept-is-dropped log.c '/^void rx_rollback/,/^}/s/^    r->unlinked\.n = m\.unlinked;/    r->unlinked.n = m.unlinked;\n    while (r->kept.n) rx_drop(r, r->kept.at[--r->kept.n]);/' any $T/test_wake_one.py \
     'the log names words that are gone'
 
-engine_mutant timeout-restarts park.c '/^rx_outcome rx_park/,/^}/{s/^    while \(o == RX_DONE\) \{/    int64_t whole = deadline - rg_monotonic_ns();\n    while (o == RX_DONE) {/;s/us = \(deadline - rg_monotonic_ns\(\) \+ 999\)/us = (whole + 999)/}' any $T/test_interrupted_waits.py \
+engine_mutant timeout-restarts park.c '/^static rx_outcome wait_for_lock/,/^}/{s/^    for \(;;\) \{/    int64_t whole = deadline - rg_monotonic_ns();\n    for (;;) {/;s/us = \(deadline - rg_monotonic_ns\(\) \+ 999\)/us = (whole + 999)/}' any $T/test_interrupted_waits.py \
     'each signal starts the time anew'
 
 # ---- channels, catalysts, direct style
