@@ -240,8 +240,15 @@ def test_attempt_takes_the_default_where_its_partner_could_not_end() -> None:
     assert (attempt(left.swap, "default") >> identity)("wrong", timeout=5) == "default"
     assert (attempt(left.swap, "default") >> guard(lambda got: got == "picky"))("right", timeout=5) == "picky"
     assert picky.result() == "right"
+    e1, e2 = channel()
+    further = parked(right.swap >> e1.swap, "further")  # who meets it must wait for somebody else
+    assert attempt(left.swap, "default")("x", timeout=5) == "default"
+    assert further.running
     within = attempt(left.swap, "default") * ((right.swap >> never) + const("else"))
     assert within(1, timeout=5) == ("default", "else")
+    first = parked(left.swap, 1)
+    assert e2.swap("end", timeout=PATIENCE) == 1
+    assert (first.result(), further.result()) == ("further", "end")
 
 
 def test_attempt_takes_no_default_where_the_swap_came_through() -> None:
@@ -363,6 +370,16 @@ def test_the_first_match_within_a_reaction_may_be_the_wrong_one() -> None:
     )
     assert together(*parts)(timeout=5) == ("y", "x", 2, 1)
     assert together(*parts[::-1])(timeout=5) == (1, 2, "x", "y")
+
+
+def test_two_that_could_match_each_other_wait_for_others() -> None:
+    left, right = channel()
+    from_outside = guard(lambda got: got == "out")
+    both = (const(1) >> left.swap >> from_outside) * (const(2) >> right.swap >> from_outside)
+    one = parked(right.swap >> guard(lambda got: got == 1), "out")
+    two = parked(left.swap >> guard(lambda got: got == 2), "out")
+    assert both(timeout=5) == ("out", "out")
+    assert (one.result(), two.result()) == (1, 2)
 
 
 def test_more_partners_than_one_fetch() -> None:

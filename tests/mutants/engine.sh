@@ -102,7 +102,7 @@ engine_mutant own-offer-recruited rendezvous.c 's/if \(o == r->mine\) return tru
     'a reaction meets its own offer'
 engine_mutant one-match-only rendezvous.c '/^rx_outcome rx_choose_again/,/^}/s/if \(dual_from\(w, i, &i\)\) \{/if (0) {/' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py" \
     'the next match is not tried'
-engine_mutant no-staying-unmatched rendezvous.c '/^rx_outcome rx_choose_again/,/^}/s/^        rx_pop_choice\(r\);\n        return rx_next_strand/&/;/^rx_outcome rx_choose_again/,/^}/{0,/return rx_next_strand\(r, s\);/s//return RX_BLOCK;/}' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py" \
+engine_mutant no-staying-unmatched rendezvous.c '/^rx_outcome rx_choose_again/,/^    rg_list \*offers/s/return rx_next_strand\(r, s\);/return RX_BLOCK;/' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py" \
     'a strand that could match never waits for another'
 engine_mutant arrivals-not-logged rendezvous.c '/^static rx_outcome seek/,/^}/s/rx_outcome noted = .*/rx_outcome noted = RX_DONE;/' any "$T/test_channel.py $T/test_exchanger.py" \
     'nobody there, and the log does not say so'
