@@ -173,4 +173,4 @@ void rg_call_woken(rg_slot *s)
     calling = false;
 }
 
-size_t rg_wait_count(rg_domain *d) { return (size_t)rg_load(&d->waiting) - (rg_load(&d->elder) != 0); }
+size_t rg_wait_count(rg_domain *d) { return (size_t)rg_load(&d->waiting); }

@@ -81,7 +81,7 @@ size_t rg_wake_some_slow(rg_slot *, rg_list *, size_t n);
 void rg_wake_added_slow(rg_slot *, rg_list *, rg_word *);
 /* Calls those who are to be called later. Nothing is pinned. */
 void rg_call_woken(rg_slot *);
-/* How many records are in; exact when nothing else runs. */
+/* How many records are in, and the elder (elder.h) if there is one; exact when nothing else runs. */
 size_t rg_wait_count(rg_domain *);
 
 static inline bool rg_somebody_waits(rg_slot *s) { return __builtin_expect(rg_load(&s->domain->waiting) != 0, 0); }
