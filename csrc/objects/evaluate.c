@@ -66,7 +66,7 @@ rx_choice *rx_push_choice(rx *r, rx_choice_kind kind)
 static void pass(rx *r, size_t choice, bool nested)
 {
     bool met = false;
-    if (!nested && r->many && r->world.parties.n > 1)
+    if (!nested && r->many)
         for (size_t i = choice + 1; i < r->choices.n; i++) met |= r->choices.at[i].kind == CHOICE_MATCH;
     if (met)
         r->choices.at[choice].passed = r->choices.n;
@@ -75,15 +75,24 @@ static void pass(rx *r, size_t choice, bool nested)
     r->passed |= met;
 }
 
+static bool has_forked(rx *r, int party)
+{
+    for (size_t i = 0; i < r->world.joins.n; i++)
+        if (r->world.joins.at[i].party == party) return true;
+    return false;
+}
+
 /* It blocked: s did, or, with s->x NULL, all strands wait. The parties of which that is true are to blame: what their
- * attempts came to counts, for it was not they that blocked. */
+ * attempts came to counts, for it was not they that blocked. But where a party runs several strands it may be
+ * another one that blocked, which the attempt has met; then the default stays an alternative. */
 static void cut(rx *r, const rx_strand *s)
 {
     for (size_t i = 0; i < r->choices.n; i++) {
         rx_choice *c = &r->choices.at[i];
+        if (!c->passed || has_forked(r, c->party)) continue;
         bool blame = s->x && s->party == c->party;
-        for (size_t j = 0; c->passed && !s->x && j < r->world.strands.n; j++) blame |= r->world.strands.at[j].party == c->party;
-        if (c->passed && blame) c->kind = CHOICE_CUT;
+        for (size_t j = 0; !s->x && j < r->world.strands.n; j++) blame |= r->world.strands.at[j].party == c->party;
+        if (blame) c->kind = CHOICE_CUT;
     }
 }
 
