@@ -30,9 +30,9 @@ from racing import STRESS
 from reagents import Reagent, Ref, attempt, const, guard, post_commit
 from reagents.testing import explore
 
-ROUNDS = 2_000 * STRESS
+ROUNDS = 500 * STRESS
 BATCHES = 2  # of so many rounds, with other luck
-PATIENT = 100  # batches until what can be seen must have been seen
+PATIENT = 4 * 100  # batches until what can be seen must have been seen
 
 PROGRAMS = programs()
 for_each_program = pytest.mark.parametrize("program", PROGRAMS, ids=[program.name for program in PROGRAMS])
