@@ -61,7 +61,7 @@ build || exit 1
 whole_list=0
 if [ $# = 0 ]; then
     whole_list=1
-    set -- tests/test_{stack,elimination,queue,ref,atomic_int,counter,conservation,collector,log,blocking,payloads,aba,linearizability,reentrancy,interrupt,interrupted_waits,thread_death}.py
+    set -- tests/test_{stack,elimination,queue,ref,atomic_int,counter,conservation,collector,log,blocking,payloads,aba,linearizability,reentrancy,interrupt,interrupted_waits,thread_death,rendezvous,rendezvous_ends,catalyst}.py
 fi
 export PYTHONPATH=$tree
 

@@ -30,7 +30,7 @@ from racing import STRESS
 from reagents import Reagent, Ref, attempt, const, guard, post_commit
 from reagents.testing import explore
 
-ROUNDS = 500 * STRESS
+ROUNDS = 300 * STRESS
 BATCHES = 2  # of so many rounds, with other luck
 PATIENT = 4 * 100  # batches until what can be seen must have been seen
 
