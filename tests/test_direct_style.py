@@ -798,3 +798,18 @@ def test_what_only_the_reaction_keeps_alive() -> None:
         return total
 
     assert sum_of_temporaries() == 2 * sum(range(100))
+
+
+def test_what_would_only_make_a_coroutine_or_a_generator_is_refused() -> None:
+    async def coroutine(tx: Any, x: Any) -> None:
+        pass
+
+    def generator(tx: Any, x: Any) -> Any:
+        yield
+
+    async def both(tx: Any, x: Any) -> Any:
+        yield
+
+    for function in coroutine, generator, both:
+        with pytest.raises(TypeError, match="plain function"):
+            reagent(function)

@@ -232,6 +232,11 @@ static PyObject *f_reagent(PyObject *m, PyObject *f)
         PyErr_Format(PyExc_TypeError, "reagent() takes a callable f(tx, x), not %.100s", Py_TYPE(f)->tp_name);
         return NULL;
     }
+    if (PyFunction_Check(f) &&
+        ((PyCodeObject *)PyFunction_GET_CODE(f))->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) {
+        PyErr_Format(PyExc_TypeError, "reagent() takes a plain function, and %R would only make a coroutine or generator, not run", f);
+        return NULL;
+    }
     return rg_reagent_new(PyModule_GetState(m), &op_direct, f, NULL);
 }
 
