@@ -299,6 +299,17 @@ rx_outcome rg_turn(rx *r, rg_turns *t, bool may_park, PyObject **result)
     return answered ? RX_DONE : o;
 }
 
+void rg_put_off_interrupt(void)
+{
+    PyObject *type = PyErr_Occurred();
+    if (!type) return;
+    Py_INCREF(type);
+    bool interrupt = !PyErr_ExceptionMatches(PyExc_Exception);
+    PyErr_Clear();
+    if (interrupt) PyThreadState_SetAsyncExc(PyThread_get_thread_ident(), type);
+    Py_DECREF(type);
+}
+
 bool rg_turns_end(rg_turns *t, rx_outcome o, PyObject **result)
 {
     Offer *mine = t->mine;
@@ -307,8 +318,9 @@ bool rg_turns_end(rg_turns *t, rx_outcome o, PyObject **result)
         Py_CLEAR(t->mine);
         return true;
     }
-    /* It happened, in somebody else's thread. */
-    if (o != RX_DONE) PyErr_Clear();
+    /* It happened, in somebody else's thread: the result comes, and what was the matter here is forgotten, but for an
+     * interrupt, which this thread raises where it runs code of its own next. */
+    if (o != RX_DONE) rg_put_off_interrupt();
     if (!rg_offer_take_answer(mine, result)) return false;
     Py_CLEAR(t->mine);
     return true;

@@ -28,6 +28,9 @@ rx_outcome rg_turn(rx *, rg_turns *, bool may_park, PyObject **result);
  * RX_DONE) when notified. */
 bool rg_turns_end(rg_turns *, rx_outcome, PyObject **result);
 
+/* The error that is set is cleared; if it is none of Exception, this thread raises it again as soon as it runs Python code. */
+void rg_put_off_interrupt(void);
+
 /* park.c. Pinned, rolled back: registers wherever the log has read. RX_DONE: what was read still holds; RX_RETRY: not, but
  * it is registered; RX_ERROR. */
 rx_outcome rx_register(rx *, rg_turns *);
