@@ -157,6 +157,14 @@ class Parked:
         soon(lambda: self.count >= count, f"the {count}th parked reaction")
 
 
+def parked(r: reagents.Reagent[Any, Any], x: Any = None) -> Background:
+    """A thread that runs it and has parked."""
+    before = Parked()
+    thread = Background(lambda: r(x, timeout=PATIENCE))
+    before.wait_for()
+    return thread
+
+
 def run_python(code: str, *options: str, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
     """Run a script in a fresh interpreter; fail with its output unless it exits with 0."""
     done = subprocess.run(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lockfree import Exchanger, Queue
-from racing import PATIENCE, STRESS, Background, Parked, elsewhere, race, settle, soon
+from racing import PATIENCE, STRESS, Background, elsewhere, parked, race, settle, soon
 from reagents import (
     Reagent,
     Ref,
@@ -26,13 +26,6 @@ from reagents import (
     post_commit,
     stats,
 )
-
-
-def parked(r: Reagent[Any, Any], x: Any = None) -> Background:
-    count = Parked()
-    thread = Background(lambda: r(x, timeout=PATIENCE))
-    count.wait_for()
-    return thread
 
 
 def counting(end: Any, number: Ref[int]) -> Reagent[Any, None]:

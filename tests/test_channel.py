@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from lockfree import Exchanger, Queue
-from racing import PATIENCE, STRESS, Background, Parked, elsewhere, race, settle, soon
+from racing import PATIENCE, STRESS, Background, Parked, elsewhere, parked, race, settle, soon
 from reagents import (
     Reagent,
     Ref,
@@ -33,14 +33,6 @@ from reagents import (
     together,
 )
 from waiting import interrupted, needs_signals
-
-
-def parked(r: Reagent[Any, Any], x: Any = None) -> Background:
-    """It runs in a thread of its own, and waits."""
-    count = Parked()
-    thread = Background(lambda: r(x, timeout=PATIENCE))
-    count.wait_for()
-    return thread
 
 
 def waiting() -> int:

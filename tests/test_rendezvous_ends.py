@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from lockfree import Queue, Stack
-from racing import PATIENCE, Background, Parked, settle, soon
+from racing import PATIENCE, parked, settle, soon
 from reagents import (
-    Reagent,
     Ref,
     attempt,
     catalyse,
@@ -28,14 +27,6 @@ from reagents import (
     stats,
 )
 from reagents._core import Pending
-
-
-def parked(r: Reagent[Any, Any], x: Any = None) -> Background:
-    """A thread that runs it and has parked."""
-    before = Parked()
-    thread = Background(lambda: r(x, timeout=PATIENCE))
-    before.wait_for()
-    return thread
 
 
 def raising(error: type[BaseException]) -> Callable[[Any], Any]:

@@ -110,12 +110,12 @@ static PyObject *run_nested(Transaction *tx, Reagent *n, PyObject *x)
     return leave(tx, o, y);
 }
 
-/* On a word, without making a reagent; on anything else that has such a reagent, with it. */
+/* On a word; on anything else that has such a reagent, with that. */
 static PyObject *on_word(Transaction *tx, PyObject *ref, PyObject *x, const rg_op *op, const char *name)
 {
     rg_state *st = tx->st;
-    bool word = Py_IS_TYPE(ref, st->ref_type) || Py_IS_TYPE(ref, st->atomic_int_type) || Py_IS_TYPE(ref, st->word_type) ||
-                PyObject_TypeCheck(ref, st->ref_type) || PyObject_TypeCheck(ref, st->atomic_int_type);
+    bool word = PyObject_TypeCheck(ref, st->ref_type) || PyObject_TypeCheck(ref, st->atomic_int_type) ||
+                PyObject_TypeCheck(ref, st->word_type);
     PyObject *n = word ? rg_reagent_new(st, op, ref, NULL) : PyObject_GetAttrString(ref, name);
     if (!n && !word && !PyErr_ExceptionMatches(PyExc_AttributeError)) return NULL;
     if (!n && word) return NULL;

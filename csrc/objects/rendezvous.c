@@ -66,8 +66,7 @@ rx_outcome rx_next_strand(rx *r, rx_strand *s)
 
 /* ---- matching -------------------------------------------------------------------------------- */
 
-/* The newest strand with one parked before it, from `from` on: they exchange what they have, and the newest goes
- * on as *s. RX_BLOCK: there is none. */
+/* Who waits, from `from` on, at the dual of the newest strand's side? False: nobody, or no budget for it. */
 static bool dual_from(rx_world *w, size_t from, size_t *found)
 {
     size_t newest = w->strands.n - 1;
@@ -81,6 +80,7 @@ static bool dual_from(rx_world *w, size_t from, size_t *found)
     return false;
 }
 
+/* The newest strand and strand i, its dual: they exchange what they have, and the newest goes on as *s. */
 static void exchange(rx_world *w, size_t i, rx_strand *s)
 {
     w->budget--;
