@@ -60,7 +60,8 @@ typedef struct rg_slot {
     rg_ring ring;
     struct rg_waiter *woken;    /* the last of a ring of those to call once nothing is pinned (wait.h), or NULL */
     struct rg_node *free_nodes; /* node.h */
-    size_t free_count;
+    struct rg_wide *free_wide;
+    size_t free_count, free_wide_count;
     rg_patience patience;
     unsigned places; /* elimination.h */
     rg_word stat[4]; /* owned by the objects layer */

@@ -7,9 +7,12 @@
  * unlinking can end), and whoever comes last, the end of the grace period or the last holder,
  * frees the node.
  *
- * `meta` = position << 20 | holders << 1 | (grace period over). The position (of a stack's node its
+ * `meta` = position << 20 | wide << 19 | holders << 1 | (grace period over). The position (of a stack's node its
  * height, of a queue's node its number) is set before publication; it makes len() one subtraction,
  * and fits beside the holders, so that a node stays at 24 bytes.
+ *
+ * A wide node has two words more, for whatever its structure needs; it may stand wherever a node may. That
+ * it is one, its meta says, so that its memory goes back to its own kind.
  */
 #ifndef RG_NODE_H
 #define RG_NODE_H
@@ -22,7 +25,15 @@ typedef struct rg_node {
     rg_word meta;
 } rg_node;
 
-#define RG_NODE_CACHE 1024 /* free nodes that a slot keeps */
+typedef struct rg_wide {
+    rg_node node; /* first */
+    rg_word more[2];
+} rg_wide;
+
+#define RG_NODE_CACHE 1024 /* free nodes of each kind that a slot keeps */
+
+#define RG_HOLDERS ((1ULL << 19) - 1) /* bit 0 among them */
+#define RG_WIDE (1ULL << 19)
 
 /* What one try at an operation came to. */
 typedef enum rg_tried {
@@ -57,9 +68,44 @@ static inline rg_node *rg_node_new(rg_slot *s, uint64_t value)
     return n;
 }
 
+/* All words 0 but the value and meta's mark. */
+static inline rg_wide *rg_wide_new(rg_slot *s, uint64_t value)
+{
+    rg_wide *w = s->free_wide;
+    if (w) {
+        s->free_wide = (rg_wide *)(uintptr_t)rg_load_rlx(&w->node.next); /* relaxed: private list */
+        s->free_wide_count--;
+    } else if (!(w = rg_alloc(sizeof *w))) {
+        return NULL;
+    }
+    rg_store_rlx(&w->node.next, 0); /* relaxed: private until a CAS publishes it */
+    rg_store_rlx(&w->node.meta, RG_WIDE);
+    rg_store_rlx(&w->more[0], 0);
+    rg_store_rlx(&w->more[1], 0);
+    w->node.value = value;
+    return w;
+}
+
+static inline rg_wide *rg_wide_of(uint64_t w) { return (rg_wide *)(uintptr_t)w; }
+
 /* Never published, or nobody can look any more. */
+static inline void rg_wide_free(rg_slot *s, rg_wide *w)
+{
+    if (s->free_wide_count >= RG_NODE_CACHE) {
+        rg_free(w);
+        return;
+    }
+    rg_store_rlx(&w->node.next, (uint64_t)(uintptr_t)s->free_wide);
+    s->free_wide = w;
+    s->free_wide_count++;
+}
+
 static inline void rg_node_free(rg_slot *s, rg_node *n)
 {
+    if (__builtin_expect((rg_load_rlx(&n->meta) & RG_WIDE) != 0, 0)) { /* relaxed: set before publication */
+        rg_wide_free(s, (rg_wide *)n);
+        return;
+    }
     if (s->free_count >= RG_NODE_CACHE) {
         rg_free(n);
         return;
@@ -69,8 +115,6 @@ static inline void rg_node_free(rg_slot *s, rg_node *n)
     s->free_count++;
 }
 
-#define RG_HOLDERS ((1ULL << 20) - 1)
-
 static inline uint64_t rg_node_position(rg_node *n)
 {
     return rg_load_rlx(&n->meta) >> 20; /* relaxed: set before the publication we came by */
@@ -78,6 +122,10 @@ static inline uint64_t rg_node_position(rg_node *n)
 static inline void rg_node_place(rg_node *n, uint64_t position)
 {
     rg_store_rlx(&n->meta, position << 20); /* relaxed: private yet */
+}
+static inline void rg_wide_place(rg_wide *w, uint64_t position)
+{
+    rg_store_rlx(&w->node.meta, position << 20 | RG_WIDE);
 }
 static inline void rg_node_hold(rg_node *n) { rg_fetch_add(&n->meta, 2); }
 static inline void rg_node_reclaim(rg_slot *s, void *n) { rg_node_free(s, (rg_node *)n); }
@@ -105,6 +153,12 @@ static inline void rg_free_node_cache(rg_slot *s)
         rg_free(n);
     }
     s->free_count = 0;
+    while (s->free_wide) {
+        rg_wide *w = s->free_wide;
+        s->free_wide = rg_wide_of(rg_load_rlx(&w->node.next));
+        rg_free(w);
+    }
+    s->free_wide_count = 0;
 }
 
 #endif

@@ -28,7 +28,5 @@ static inline rg_side *rg_side_of_arrivals(rg_word *arrivals)
 static inline rg_side *rx_side(const rx_strand *s) { return ((Endpoint *)s->node->a)->side; }
 
 extern PyMethodDef rg_channel_functions[];
-extern PyType_Spec rg_endpoint_spec, rg_exchanger_spec;
-extern const rg_op *const rg_endpoint_ops[], *const rg_exchanger_ops[];
 
 #endif

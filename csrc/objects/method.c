@@ -46,7 +46,8 @@ static PyObject *method_vectorcall(PyObject *self, PyObject *const *args, size_t
 {
     MethodObject *m = (MethodObject *)self;
     Py_ssize_t n = PyVectorcall_NARGS(nargsf);
-    if (__builtin_expect(n >= 1 && m->direct && Py_IS_TYPE(args[0], m->owner), 1)) return m->direct(args[0], args + 1, n - 1, kwnames);
+    if (__builtin_expect(n >= 1 && m->direct && (Py_IS_TYPE(args[0], m->owner) || PyType_IsSubtype(Py_TYPE(args[0]), m->owner)), 1))
+        return m->direct(args[0], args + 1, n - 1, kwnames);
     return method_call_slow(m, args, n, kwnames);
 }
 

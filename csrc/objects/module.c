@@ -109,20 +109,9 @@ static int module_exec(PyObject *m)
         PyType_Spec *spec;
         const rg_op *const *ops;
     } types[] = {
-        { &st->reagent_type, &rg_reagent_spec, NULL },
-        { &st->method_type, &rg_method_spec, NULL },
-        { &st->block_type, &rg_block_spec, NULL },
-        { &st->ref_type, &rg_ref_spec, rg_ref_ops },
-        { &st->stack_type, &rg_stack_spec, rg_stack_ops },
-        { &st->queue_type, &rg_queue_spec, rg_queue_ops },
-        { &st->counter_type, &rg_counter_spec, rg_counter_ops },
-        { &st->atomic_int_type, &rg_atomic_int_spec, rg_atomic_int_ops },
-        { &st->endpoint_type, &rg_endpoint_spec, rg_endpoint_ops },
-        { &st->exchanger_type, &rg_exchanger_spec, rg_exchanger_ops },
-        { &st->offer_type, &rg_offer_spec, NULL },
-        { &st->pending_type, &rg_pending_spec, NULL },
-        { &st->catalyst_type, &rg_catalyst_spec, NULL },
-        { &st->transaction_type, &rg_transaction_spec, NULL },
+#define RG_TYPE(name) { &st->name##_type, &rg_##name##_spec, NULL },
+#define RG_METHODS(name) { &st->name##_type, &rg_##name##_spec, rg_##name##_ops },
+#include "types.h"
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (!(*types[i].at = add_type(m, types[i].spec))) return -1;
@@ -141,12 +130,11 @@ static int module_exec(PyObject *m)
 
 static PyObject **objects_of(rg_state *st, size_t i)
 {
-    PyObject **all[] = { (PyObject **)&st->reagent_type, (PyObject **)&st->method_type, (PyObject **)&st->block_type,
-                         (PyObject **)&st->ref_type, (PyObject **)&st->stack_type, (PyObject **)&st->queue_type,
-                         (PyObject **)&st->counter_type, (PyObject **)&st->atomic_int_type, (PyObject **)&st->word_type,
-                         (PyObject **)&st->mapping_type, (PyObject **)&st->endpoint_type,
-                         (PyObject **)&st->exchanger_type, (PyObject **)&st->offer_type, (PyObject **)&st->pending_type,
-                         (PyObject **)&st->catalyst_type, (PyObject **)&st->transaction_type, &st->unwinding, &st->offered, &st->withdrawn,
+    PyObject **all[] = {
+#define RG_TYPE(name) (PyObject **)&st->name##_type,
+#define RG_METHODS RG_TYPE
+#include "types.h"
+                         (PyObject **)&st->word_type, (PyObject **)&st->mapping_type, &st->unwinding, &st->offered, &st->withdrawn,
                          &st->block, &st->identity, &st->never, &st->queue_empty, &st->stack_empty, &st->arun,
                          &st->str_block, &st->str_timeout, &st->str_item };
     return i < sizeof all / sizeof *all ? all[i] : NULL;

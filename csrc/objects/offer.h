@@ -60,6 +60,5 @@ bool rg_offer_withdrawn(Offer *);
  * again. */
 bool rg_offer_take_answer(Offer *, PyObject **result);
 
-extern PyType_Spec rg_offer_spec;
 
 #endif

@@ -30,9 +30,10 @@ typedef struct rg_state {
     rg_slot *hidden; /* the same meanwhile */
     unsigned n_explored;
     long processors; /* when the module was imported */
-    PyTypeObject *reagent_type, *method_type, *ref_type, *stack_type, *queue_type, *counter_type, *atomic_int_type;
-    PyTypeObject *word_type, *mapping_type, *block_type; /* word and mapping: csrc/shared */
-    PyTypeObject *offer_type, *pending_type, *catalyst_type, *transaction_type, *endpoint_type, *exchanger_type;
+#define RG_TYPE(name) PyTypeObject *name##_type;
+#define RG_METHODS RG_TYPE
+#include "types.h"
+    PyTypeObject *word_type, *mapping_type; /* csrc/shared */
     PyObject *block;
     PyObject *unwinding; /* an exception type: direct.c */
     PyObject *offered, *withdrawn; /* what the state of an offer says; nobody else has them */
@@ -126,14 +127,12 @@ static inline rg_slot *rg_begin(rg_state *st, void *what, const char *name)
 PyObject *rg_reagent_new(rg_state *, const rg_op *, PyObject *a, PyObject *b); /* takes new references */
 PyObject *rg_lifted(rg_state *, PyObject *reagent_or_callable);              /* new reference or TypeError */
 int rg_add_methods(rg_state *, PyTypeObject *, const rg_op *const *ops);     /* NULL ends the list */
-extern PyType_Spec rg_reagent_spec, rg_method_spec, rg_block_spec;
 extern PyMethodDef rg_combinators[];
 int rg_reagent_init(rg_state *, PyObject *module);
 
-/* structures */
-extern PyType_Spec rg_ref_spec, rg_stack_spec, rg_queue_spec, rg_counter_spec, rg_atomic_int_spec;
-extern const rg_op *const rg_ref_ops[], *const rg_stack_ops[], *const rg_queue_ops[], *const rg_counter_ops[],
-    *const rg_atomic_int_ops[];
+#define RG_TYPE(name) extern PyType_Spec rg_##name##_spec;
+#define RG_METHODS(name) RG_TYPE(name) extern const rg_op *const rg_##name##_ops[];
+#include "types.h"
 
 /* The state behind an instance of one of our heap types, subclasses included. */
 rg_state *rg_state_of(PyTypeObject *);

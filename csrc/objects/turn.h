@@ -47,7 +47,6 @@ void rx_await_actions(rx *, rg_turns *);
  * or there is no memory (*failed). The log is given up. */
 PyObject *rx_keep(rx *, bool *failed);
 
-extern PyType_Spec rg_pending_spec, rg_catalyst_spec, rg_transaction_spec;
 extern PyMethodDef rg_direct_functions[], rg_catalyst_functions[];
 
 #endif

@@ -246,6 +246,36 @@ static void holds(void)
     rg_free_node_cache(s);
 }
 
+/* A wide node goes back to its own kind, by each of the ways that a node goes; and is new when it comes again. */
+static void wide_nodes_stay_apart(void)
+{
+    rg_slot *s = here();
+    rg_flush(s);
+    rg_free_node_cache(s);
+    rg_wide *w[3];
+    for (int i = 0; i < 3; i++) CHECK((w[i] = rg_wide_new(s, 1)) != NULL, "memory");
+    rg_wide_place(w[1], 5);
+    CHECK(rg_node_position(&w[1]->node) == 5, "placed");
+    rg_store(&w[1]->more[1], 9);
+    rg_node_hold(&w[2]->node);
+    CHECK(rg_reserve(s, 2), "memory");
+    rg_node_free(s, &w[0]->node);
+    rg_retire(s, w[1], node_expired);
+    rg_retire(s, w[2], node_expired);
+    rg_flush(s);
+    CHECK(s->free_wide_count == 2 && s->free_count == 0, "unpublished, and after its grace period");
+    rg_node_release(s, &w[2]->node);
+    rg_flush(s);
+    CHECK(s->free_wide_count == 3 && s->free_count == 0, "by its last holder");
+    while (s->free_wide) {
+        rg_wide *again = rg_wide_new(s, 2);
+        CHECK(rg_load(&again->more[0]) == 0 && rg_load(&again->more[1]) == 0 && rg_load(&again->node.meta) == RG_WIDE &&
+                  again->node.value == 2, "as new");
+        rg_free(again);
+    }
+    CHECK(s->free_wide_count == 0, "all came out");
+}
+
 /* Who waits after a loss is not pinned meanwhile: afterwards it has announced the epoch of now. */
 static void losers_hold_nothing_back(void)
 {
@@ -285,4 +315,5 @@ static void glances_need_an_announcement(void)
 
 TESTS({ "losers_hold_nothing_back", losers_hold_nothing_back },
       { "glances_need_an_announcement", glances_need_an_announcement }, { "readers_are_safe", readers_are_safe }, { "pinned_holds_back", pinned_holds_back },
-      { "alone_is_prompt", alone_is_prompt }, { "callbacks_retire", callbacks_retire }, { "holds", holds })
+      { "alone_is_prompt", alone_is_prompt }, { "callbacks_retire", callbacks_retire }, { "holds", holds },
+      { "wide_nodes_stay_apart", wide_nodes_stay_apart })

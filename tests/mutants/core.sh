@@ -108,6 +108,8 @@ core_mutant withdraw-relaxed epoch.h 's/rg_store_rel\(&s->epoch, 0\);/rg_store_r
     tsan test_order.withdrawn_looks_before_free 'reads may come after the announcement is taken back'
 core_mutant holders-ignored node.h 's/if \(\(rg_load_acq\(meta\) & RG_HOLDERS\) == 0 \|\| .*\) rg_node_free/(void)meta;\n    rg_node_free/' \
     plain test_epoch.holds 'the grace period frees what is held'
+core_mutant wide-taken-for-narrow node.h 's/if \(__builtin_expect\(\(rg_load_rlx\(&n->meta\) & RG_WIDE\) != 0, 0\)\) \{/if (0) {/' \
+    plain test_epoch.wide_nodes_stay_apart 'wide nodes end among the narrow ones'
 core_mutant last-holder-keeps node.h 's/& RG_HOLDERS\) == 3 &&/\& RG_HOLDERS) == 2 \&\&/' \
     plain test_epoch.holds 'who frees: the last holder'
 
