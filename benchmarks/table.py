@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import growth
 import harness
 import memory
 import targets
@@ -28,7 +29,7 @@ from handover import HAND_OVERS
 
 ROOT = Path(__file__).parent.parent
 SECTIONS = (*GROUPS, "counter-scaling", *(f"tail-{name}" for name in TAILS))
-SECTIONS = (*SECTIONS, *(f"hand-over-{name}" for name in HAND_OVERS), "memory", "kcas")
+SECTIONS = (*SECTIONS, *(f"hand-over-{name}" for name in HAND_OVERS), "memory", "growth", "kcas")
 
 Cells = list[str]
 
@@ -204,6 +205,30 @@ class Report:
         after = "KiB more after 10 million in and out"
         table(["", "bytes an element, beyond the object", f"{after}, 1 thread", f"{after}, 2 threads"], rows)
 
+    def growth(self) -> None:
+        ours, peer = growth.MAPS
+        rows = []
+        for kind in growth.KEY_KINDS:
+            progress(f"growth, {kind} keys")
+            # The least of the longest: what else the system did meanwhile only adds.
+            longest = {
+                name: min(growth.longest_insert_us(name, kind) for _ in range(self.repetitions)) for name in growth.MAPS
+            }
+            ratio = longest[ours] / longest[peer]
+            what = f"the longest of a million inserts, {kind} keys, against {peer}"
+            verdict = self.judge(what, ratio, targets.LONGEST_INSERT, at_least=False)
+            cells = [f"{short(longest[name])} us" for name in growth.MAPS]
+            rows.append([f"longest insert, {kind} keys", *cells, f"×{short(ratio)}{verdict}"])
+            for n in (1_000, 100_000, 1_000_000):
+                sizes = {name: growth.bytes_per_entry(name, kind, n) for name in growth.MAPS}
+                ratio = sizes[ours] / sizes[peer]
+                what = f"bytes an entry, {n:,} {kind} keys, against {peer}"
+                verdict = self.judge(what, ratio, targets.BYTES_PER_ENTRY, at_least=False)
+                cells = [f"{sizes[name]:.1f} B" for name in growth.MAPS]
+                rows.append([f"an entry, {n:,} {kind} keys", *cells, f"×{short(ratio)}{verdict}"])
+        heading("A map that grows to a million keys")
+        table(["", *growth.MAPS, "ours over it"], rows)
+
     def kcas(self) -> None:
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         sources = sorted(map(str, (ROOT / "csrc" / "core").glob("*.c")))
@@ -236,7 +261,8 @@ class Report:
         elif section.startswith("tail-"):
             self.tail(section.removeprefix("tail-"))
         else:
-            {"counter-scaling": self.counter_scaling, "memory": self.memory, "kcas": self.kcas}[section]()
+            others = {"counter-scaling": self.counter_scaling, "memory": self.memory, "growth": self.growth}
+            others.get(section, self.kcas)()
 
     def conclude(self) -> None:
         heading(f"Missed: {len(self.missed)} of {self.checked} targets")

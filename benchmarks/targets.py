@@ -78,3 +78,7 @@ GROWTH_KIB = 256.0
 
 #: The time of a k-CAS of two words over that of one CAS instruction.
 KCAS_OF_TWO = 10.0
+
+#: A map of ours over dict: the longest insert on the way to a million keys, and the bytes of an entry.
+LONGEST_INSERT = 0.1
+BYTES_PER_ENTRY = 1.5
