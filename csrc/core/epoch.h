@@ -56,6 +56,7 @@ typedef struct rg_slot {
     bool reclaiming;
     bool detached; /* of no thread: shared by all under a lock of theirs */
     bool gives_way; /* to the elder (elder.h), once nothing is pinned */
+    size_t urgent; /* the ring's tail after the last thing that somebody may be waiting to see go */
     size_t due; /* reclaim when the ring holds this many; 0: `woken` is not empty, or it gives way */
     rg_ring ring;
     struct rg_waiter *woken;    /* the last of a ring of those to call once nothing is pinned (wait.h), or NULL */
@@ -226,6 +227,7 @@ static inline void rg_retire_lazily(rg_slot *s, void *p, rg_reclaim_fn fn)
 static inline void rg_retire(rg_slot *s, void *p, rg_reclaim_fn fn)
 {
     rg_retire_lazily(s, p, fn);
+    s->urgent = s->ring.tail;
     /* Alone: nobody can be looking, so it goes with the next unpin. A slot taken after this load
      * finds the word already changed, both being sequentially consistent. */
     if (rg_load(&s->domain->active) == 1) s->due = 1;

@@ -19,6 +19,14 @@ static void object_expired(rg_slot *s, void *o)
 }
 #endif
 
+#ifndef RG_EXCLUSIVE
+/* Of what is inert: so large that a thousand of them should not be kept about. */
+static bool is_large(PyObject *o)
+{
+    return PyUnicode_CheckExact(o) ? PyUnicode_GET_LENGTH(o) > 256 : PyBytes_CheckExact(o) ? PyBytes_GET_SIZE(o) > 256 : false;
+}
+#endif
+
 void rg_decref_late(rg_slot *s, PyObject *o)
 {
 #ifdef RG_EXCLUSIVE
@@ -26,7 +34,7 @@ void rg_decref_late(rg_slot *s, PyObject *o)
     Py_DECREF(o);
 #else
     if (o == Py_None) return;
-    if (rg_is_inert(o)) /* nobody waits to see it go */
+    if (rg_is_inert(o) && !is_large(o)) /* nobody waits to see it go */
         rg_retire_lazily(s, o, object_expired);
     else
         rg_retire(s, o, object_expired);

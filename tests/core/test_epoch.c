@@ -276,6 +276,49 @@ static void wide_nodes_stay_apart(void)
     CHECK(s->free_wide_count == 0, "all came out");
 }
 
+/* A slot that lags behind, because its thread does something else, is asked about as soon as something is retired that
+ * somebody may wait for; for memory alone not until there is a lot, and then there is not more. */
+static void memory_alone_can_wait(void)
+{
+    rg_slot *me = here(), *other = rg_slot_claim(dom);
+    rg_flush(me);
+    rg_pin(other);
+    rg_unpin(other); /* announced */
+    rg_flush(me);
+    rg_pin(other);
+    rg_unpin(other);
+    size_t most = 0;
+    for (int i = 0; i < 100; i++) {
+        CHECK(rg_reserve(me, 1), "memory");
+        rg_retire_lazily(me, rg_node_new(me, 1), node_expired);
+        rg_reclaim_when_due(me);
+    }
+    for (int i = 0; i < 4; i++) rg_reclaim(me);
+    CHECK(rg_load(&other->epoch) && me->ring.tail - me->ring.head == 100, "it was asked about for 100 nodes");
+    CHECK(rg_reserve(me, 1), "memory");
+    rg_retire(me, rg_node_new(me, 1), node_expired);
+    for (int i = 0; i <= RG_GRACE; i++) rg_reclaim(me);
+    CHECK(!rg_load(&other->epoch) && me->ring.tail == me->ring.head, "what was urgent is there still");
+    for (int i = 0; i < 20000; i++) {
+        rg_pin(other);
+        rg_unpin(other);
+        CHECK(rg_reserve(me, 1), "memory");
+        rg_retire_lazily(me, rg_node_new(me, 1), node_expired);
+        rg_reclaim_when_due(me);
+        if (me->ring.tail - me->ring.head > most) most = me->ring.tail - me->ring.head;
+    }
+    CHECK(most < 250, "%zu are kept though nobody lags behind", most);
+    for (int i = 0; i < 20000; i++) {
+        CHECK(rg_reserve(me, 1), "memory");
+        rg_retire_lazily(me, rg_node_new(me, 1), node_expired);
+        rg_reclaim_when_due(me);
+        if (me->ring.tail - me->ring.head > most) most = me->ring.tail - me->ring.head;
+    }
+    CHECK(most < 2000, "%zu are kept though it could be asked about", most);
+    rg_flush(me);
+    rg_free_node_cache(me);
+}
+
 /* Who waits after a loss is not pinned meanwhile: afterwards it has announced the epoch of now. */
 static void losers_hold_nothing_back(void)
 {
@@ -313,7 +356,7 @@ static void glances_need_an_announcement(void)
     CHECK(!rg_glance(other), "the epoch has moved on");
 }
 
-TESTS({ "losers_hold_nothing_back", losers_hold_nothing_back },
+TESTS({ "memory_alone_can_wait", memory_alone_can_wait }, { "losers_hold_nothing_back", losers_hold_nothing_back },
       { "glances_need_an_announcement", glances_need_an_announcement }, { "readers_are_safe", readers_are_safe }, { "pinned_holds_back", pinned_holds_back },
       { "alone_is_prompt", alone_is_prompt }, { "callbacks_retire", callbacks_retire }, { "holds", holds },
       { "wide_nodes_stay_apart", wide_nodes_stay_apart })

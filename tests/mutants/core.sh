@@ -79,6 +79,12 @@ core_mutant chunk-overlap kcas.c 's/return chunk \+ \(i - \(RG_INLINE_ENTRIES <<
 core_mutant free-at-once epoch.c '/it\.epoch \+ 2 > rg_load/d' plain test_epoch.pinned_holds_back 'no grace period'
 core_mutant one-epoch epoch.c 's/it\.epoch \+ 2 > rg_load/it.epoch + 1 > rg_load/' plain test_epoch.pinned_holds_back 'half a grace period'
 core_mutant advance-blind epoch.c '/if \(!quiesce\(o, p\)\) return false;/d' plain test_epoch.pinned_holds_back 'pins do not count'
+core_mutant nobody-asked epoch.c 's/reclaim\(s, worth_asking\(s\)\)/reclaim(s, false)/' \
+    plain test_epoch.memory_alone_can_wait 'an idle thread keeps for ever what others retire'
+core_mutant asked-about-nothing epoch.c 's/reclaim\(s, worth_asking\(s\)\)/reclaim(s, true)/' \
+    plain test_epoch.memory_alone_can_wait 'threads are interrupted for a handful of nodes'
+core_mutant urgent-forgotten epoch.h 's/^    s->urgent = s->ring.tail;//' \
+    plain test_epoch.memory_alone_can_wait 'a destructor waits for a thousand nodes'
 core_mutant always-alone epoch.c 's/return rg_load\(&s->domain->active\) == 1;/return s != NULL;/' plain test_epoch.pinned_holds_back 'alone, it thinks'
 core_mutant never-prompt epoch.h '/s->due = 1;/d' plain test_epoch.alone_is_prompt 'alone, yet it waits for company'
 core_mutant reclaim-pinned epoch.c 's/if \(!s->reclaiming && !s->pins\)/if (!s->reclaiming)/' plain test_epoch.alone_is_prompt 'reclaims under its own pin'
