@@ -49,6 +49,7 @@ static int64_t gained(const rx_entry *e)
     case PART_STACK_HEAD: return position(e->cur) - position(e->old);
     case PART_QUEUE_HEAD: return position(e->old) - position(e->cur);
     case PART_QUEUE_LINK: return 1;
+    case PART_EVERYONE: return INT32_MAX;
     default: return 0;
     }
 }

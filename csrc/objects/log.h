@@ -23,8 +23,8 @@ typedef struct rg_takers {
     PyObject *of;
 } rg_takers;
 
-/* Which word of a structure with takers: what its change says of the number of items. */
-enum { PART_NONE, PART_STACK_HEAD, PART_QUEUE_HEAD, PART_QUEUE_LINK };
+/* Which word of a structure with takers: what its change says of the number of items. EVERYONE: all takers are to look. */
+enum { PART_NONE, PART_STACK_HEAD, PART_QUEUE_HEAD, PART_QUEUE_LINK, PART_EVERYONE };
 
 typedef struct rx_entry {
     rg_word *word;

@@ -149,9 +149,10 @@ void rx_pass_on(rx *r)
 /* Registered and validated: what it found empty is empty, and full full. */
 static void settle_debt(rx *r)
 {
-    for (size_t i = 0; r->owes && i < r->log.n; i++)
-        if ((r->log.at[i].vacant && r->log.at[i].takers == r->owes) || (r->log.at[i].full && r->log.at[i].room == r->owes))
-            rx_used_wakeup(r);
+    for (size_t i = 0; r->owes && i < r->log.n; i++) {
+        const rx_entry *e = &r->log.at[i];
+        if ((e->vacant && e->takers == r->owes) || (e->full && e->room == r->owes)) rx_used_wakeup(r);
+    }
     rx_pass_on(r);
 }
 
