@@ -130,14 +130,12 @@ static inline rg_tried rg_queue_try_get(rg_slot *s, rg_queue *q, rg_node **old, 
 static inline rg_tried rg_queue_put(rg_slot *s, rg_queue *q, rg_node *n, rg_word **changed, rg_tried t)
 {
     rg_backoff b = { 0 };
-    for (;; t = rg_queue_try_put(s, q, n, changed)) {
-        if (t == RG_TRIED_LOST)
-            rg_lost(s, &b);
-        else if (t == RG_TRIED_BUSY)
-            (void)rg_queue_last(s, q);
-        else
-            return t;
+    while (t == RG_TRIED_LOST || t == RG_TRIED_BUSY) {
+        if (t == RG_TRIED_LOST) rg_lost(s, &b);
+        t = rg_queue_try_put(s, q, n, changed);
+        if (t == RG_TRIED_BUSY) (void)rg_queue_last(s, q);
     }
+    return t;
 }
 
 /* DONE, or EMPTY or CLOSED. */
@@ -145,14 +143,13 @@ static inline rg_tried rg_queue_get(rg_slot *s, rg_queue *q, rg_node **old, uint
 {
     const rg_space *sp = &s->domain->space;
     rg_backoff b = { 0 };
-    for (;; t = rg_queue_try_get(s, q, old, value)) {
-        if (t == RG_TRIED_LOST)
-            rg_lost(s, &b);
-        else if (t == RG_TRIED_BUSY) /* under way on head, or on the link of what it says */
+    while (t == RG_TRIED_LOST || t == RG_TRIED_BUSY) {
+        if (t == RG_TRIED_LOST) rg_lost(s, &b);
+        t = rg_queue_try_get(s, q, old, value);
+        if (t == RG_TRIED_BUSY) /* under way on head, or on the link of what it says */
             (void)rg_read(sp, s->index, &rg_node_of(rg_read(sp, s->index, &q->head))->next);
-        else
-            return t;
     }
+    return t;
 }
 
 /* To be called after each change of maxsize. Pinned. */
