@@ -12,7 +12,7 @@
  *
  * Bounded: a node of number p may be put if p - number of head <= maxsize. Head's number only grows, so one
  * that was read before can err towards "full" alone: where it allows a put whose CAS then succeeds, there is room
- * at that CAS. `room` is the highest p that was once allowed: while it lasts producers leave head and its line alone (as
+ * at that CAS. `passed` is such a number, on the line of the producers: while it will do they leave head's line alone (as
  * in Saturn's bounded queue, whose nodes carry a capacity). "Full" needs a head read after the last node's
  * next == 0: at that read of next the node was the last, and head not further than afterwards; so the queue was
  * full and open at that instant, the linearization point.
@@ -35,7 +35,8 @@ typedef struct rg_queue {
     rg_word done;
     char apart[RG_CACHE_LINE - 24];
     rg_word tail;
-    rg_word room;    /* see above; only ever a hint */
+    rg_word passed;  /* a number that head once had: see above */
+    rg_word limit;   /* what maxsize comes to, for those who would rather not meet a k-CAS there */
     rg_word maxsize; /* signed; up to 0: unbounded */
 } rg_queue;
 
@@ -44,35 +45,48 @@ typedef struct rg_queue {
 /* Of a link: no node comes after it; now, or for ever. */
 static inline bool rg_queue_ends(uint64_t next) { return next <= RG_QUEUE_CLOSED; }
 
+#define RG_QUEUE_MOST ((int64_t)1 << 42) /* a larger maxsize is none; numbers go round after four times that */
+
+/* What maxsize comes to. */
+static inline uint64_t rg_queue_limit(uint64_t maxsize)
+{
+    int64_t n = (int64_t)maxsize;
+    return (uint64_t)(n <= 0 || n > RG_QUEUE_MOST ? RG_QUEUE_MOST : n);
+}
+
 /* Before it is shared. */
 static inline void rg_queue_open(rg_queue *q, rg_node *dummy, int64_t maxsize)
 {
     rg_store_rlx(&q->maxsize, (uint64_t)maxsize); /* relaxed, all: private yet */
-    rg_store_rlx(&q->room, rg_node_position(dummy));
+    rg_store_rlx(&q->limit, rg_queue_limit((uint64_t)maxsize));
+    rg_store_rlx(&q->passed, rg_node_position(dummy));
     rg_store_rlx(&q->head, rg_node_word(dummy));
     rg_store_rlx(&q->tail, rg_node_word(dummy));
 }
 
-#define RG_QUEUE_MOST ((int64_t)1 << 42) /* a larger maxsize is none; numbers go round after four times that */
-
-/* May a node of number p be put? Pinned. */
-__attribute__((noinline, unused)) static bool rg_queue_has_room_at(rg_slot *s, rg_queue *q, uint64_t p)
+/* A put that is under way may still go by what it was. */
+static inline void rg_queue_set_maxsize(rg_slot *s, rg_queue *q, int64_t maxsize)
 {
     const rg_space *sp = &s->domain->space;
-    uint64_t max = rg_read(sp, s->index, &q->maxsize), room;
-    if ((int64_t)max <= 0 || (int64_t)max > RG_QUEUE_MOST)
-        room = p + (uint64_t)RG_QUEUE_MOST;
-    else
-        room = rg_node_position(rg_node_of(rg_read(sp, s->index, &q->head))) + max;
-    rg_store(&q->room, room);
-    /* A hint of before a change of maxsize must not outlive it: either we see the change here, or its own store comes later. */
-    if (rg_read(sp, s->index, &q->maxsize) != max) rg_store(&q->room, p - 1);
-    return rg_ahead(room, p) >= 0;
+    uint64_t now = rg_read(sp, s->index, &q->maxsize);
+    while (!rg_cas1(sp, s->index, &q->maxsize, now, (uint64_t)maxsize)) now = rg_read(sp, s->index, &q->maxsize);
+    do { /* who is the last to set the one sets the other */
+        now = rg_read(sp, s->index, &q->maxsize);
+        rg_store(&q->limit, rg_queue_limit(now));
+    } while (rg_read(sp, s->index, &q->maxsize) != now);
+}
+
+/* May a node of number p be put? Pinned. */
+__attribute__((noinline, unused)) static bool rg_queue_has_room_now(rg_slot *s, rg_queue *q, uint64_t p)
+{
+    uint64_t head = rg_node_position(rg_node_of(rg_read(&s->domain->space, s->index, &q->head)));
+    rg_store_rlx(&q->passed, head); /* relaxed, and perhaps less than others have stored: it has been that far */
+    return rg_ahead(head + rg_load_rlx(&q->limit), p) >= 0; /* relaxed: a put is not ordered with a change of it */
 }
 static inline bool rg_queue_has_room(rg_slot *s, rg_queue *q, uint64_t p)
 {
-    /* relaxed: whatever it was at any time is true of now */
-    return __builtin_expect(rg_ahead(rg_load_rlx(&q->room), p) >= 0, 1) || rg_queue_has_room_at(s, q, p);
+    /* relaxed: as there */
+    return __builtin_expect(rg_ahead(rg_load_rlx(&q->passed) + rg_load_rlx(&q->limit), p) >= 0, 1) || rg_queue_has_room_now(s, q, p);
 }
 
 /* The last node, tail brought up to it. Pinned. */
@@ -150,12 +164,6 @@ static inline rg_tried rg_queue_get(rg_slot *s, rg_queue *q, rg_node **old, uint
             (void)rg_read(sp, s->index, &rg_node_of(rg_read(sp, s->index, &q->head))->next);
     }
     return t;
-}
-
-/* To be called after each change of maxsize. Pinned. */
-static inline void rg_queue_forget_room(rg_slot *s, rg_queue *q)
-{
-    rg_store(&q->room, rg_node_position(rg_node_of(rg_read(&s->domain->space, s->index, &q->head))));
 }
 
 /* From here on nothing is put. The link that it closed; NULL: it was closed. Pinned. */

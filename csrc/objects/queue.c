@@ -41,12 +41,18 @@ static rx_entry *head_of(rx *r, QueueObject *q)
     return head;
 }
 
-static rx_outcome shut_down(rx *r, QueueObject *q)
+rx_outcome rg_queue_error(rx *r, PyObject *type, const char *text)
 {
-    rx_settle(r);
-    PyErr_SetNone(q->st->shut_down);
-    return RX_ERROR;
+    rx_outcome o = rx_leave(r);
+    if (o != RX_DONE) return o;
+    if (text)
+        PyErr_SetString(type, text);
+    else
+        PyErr_SetNone(type);
+    return rx_return(r, NULL);
 }
+
+static rx_outcome shut_down(rx *r, QueueObject *q) { return rg_queue_error(r, q->st->shut_down, NULL); }
 
 /* Of a reason to wait for room. */
 static void is_full(rx_entry *e, QueueObject *q)
@@ -63,7 +69,7 @@ static rx_outcome room_behind(rx *r, QueueObject *q, rg_node *last, uint64_t p)
     rx_entry *head = max ? head_of(r, q) : NULL;
     if (!head) return RX_ERROR;
     max = rx_find(r, &q->q.maxsize); /* the log may have moved */
-    if ((int64_t)max->cur <= 0 || rg_ahead(p, rg_node_position(rg_node_of(head->cur))) <= (int64_t)max->cur) return RX_DONE;
+    if (rg_ahead(p, rg_node_position(rg_node_of(head->cur))) <= (int64_t)rg_queue_limit(max->cur)) return RX_DONE;
     if (head->dirty || rx_is_private(r, last)) return RX_BLOCK; /* it is what this reaction has made of the queue that is full */
     is_full(max, q);
     is_full(head, q);

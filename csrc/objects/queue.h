@@ -19,6 +19,8 @@ static inline PyObject *rg_queue_payload(rg_node *n) { return (PyObject *)(uintp
 PyObject *rg_queue_take(QueueObject *, rg_tried *t);
 /* The link of a node as this reaction sees it: from the log (*entry), or for good once it is not 0. False: error set. */
 bool rg_queue_next_of(rx *, QueueObject *, rg_node *, uint64_t *next, rx_entry **entry);
+/* The step ends with this error, if what the reaction has read holds at one instant. */
+rx_outcome rg_queue_error(rx *, PyObject *type, const char *text);
 
 extern const rg_op rg_op_queue_put, rg_op_queue_get, rg_op_queue_peek, rg_op_queue_task_done, rg_op_queue_join;
 PyObject *rg_queue_put_nowait(PyObject *self, PyObject *item);

@@ -38,11 +38,7 @@ static bool is_unfinished(rx *r, QueueObject *q, uint64_t done)
     return rg_ahead(rg_node_position(rg_queue_last(r->slot, &q->q)), done) > 0;
 }
 
-static PyObject *too_often(void)
-{
-    PyErr_SetString(PyExc_ValueError, "task_done() called too many times");
-    return NULL;
-}
+static const char too_often[] = "task_done() called too many times";
 
 static rx_outcome step_task_done(rx *r, Reagent *n, PyObject *x, PyObject **y)
 {
@@ -54,11 +50,7 @@ static rx_outcome step_task_done(rx *r, Reagent *n, PyObject *x, PyObject **y)
     uint64_t puts, done = e->cur;
     if (!is_unfinished(r, q, done)) {
         if (!puts_of(r, q, &puts)) return RX_ERROR;
-        if (rg_ahead(puts, done) <= 0) {
-            rx_settle(r);
-            too_often();
-            return RX_ERROR;
-        }
+        if (rg_ahead(puts, done) <= 0) return rg_queue_error(r, PyExc_ValueError, too_often);
         e = rx_find(r, &q->q.done); /* the log may have moved */
     }
     if (!rx_write(r, e, done + 1)) return RX_ERROR;
@@ -99,8 +91,9 @@ static PyObject *direct_task_done(PyObject *self, PyObject *const *args, Py_ssiz
         if (rg_ahead(rg_node_position(rg_queue_last(s, &q->q)), now) == 0) rg_wake_some(s, &q->joiners.list, ALL);
     }
     rg_unpin(s);
-    if (t != RG_TRIED_DONE) return too_often();
-    Py_RETURN_NONE;
+    if (t == RG_TRIED_DONE) Py_RETURN_NONE;
+    PyErr_SetString(PyExc_ValueError, too_often);
+    return NULL;
 }
 
 static PyObject *direct_join(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)

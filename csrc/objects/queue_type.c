@@ -80,10 +80,8 @@ static int queue_set_maxsize(PyObject *self, PyObject *o, void *Py_UNUSED(c))
     if (!maxsize_of(o, &n)) return -1;
     rg_slot *s = rg_begin(q->st, q, "maxsize");
     if (!s) return -1;
-    const rg_space *sp = &q->st->domain->space;
     rg_pin(s);
-    while (!rg_cas1(sp, s->index, &q->q.maxsize, rg_read(sp, s->index, &q->q.maxsize), (uint64_t)n)) {}
-    rg_queue_forget_room(s, &q->q);
+    rg_queue_set_maxsize(s, &q->q, n);
     rg_wake(s, &q->q.maxsize);
     rg_wake_some(s, &q->room.list, SIZE_MAX);
     rg_unpin(s);

@@ -191,10 +191,9 @@ static void setup(void)
     queue = x_new(sizeof *queue, "queue");
     x_name(&queue->head, 8, "queue.head");
     x_name(&queue->tail, 8, "queue.tail");
-    x_name(&queue->room, 8, "queue.room");
+    x_name(&queue->passed, 8, "queue.passed");
     x_name(&queue->done, 8, "queue.done");
     rg_queue_open(queue, rg_node_new(s_slots[0], 0), prog()->maxsize);
-    if (!prog()->maxsize) rg_queue_has_room(s_slots[0], queue, 1);
     live_before = x_live_blocks();
     play(s_slots[0], prog()->setup, 91);
 }

@@ -150,7 +150,6 @@ static void setup_queue(void)
     x_name(&queue->tail, 8, "queue.tail");
     rg_node *dummy = rg_node_new(s_slots[0], 0);
     rg_queue_open(queue, dummy, 0);
-    rg_queue_has_room(s_slots[0], queue, 1); /* that it is unbounded, nobody need find out again */
     live_before = x_live_blocks();
     play(s_slots[0], prog()->setup, 91);
 }
