@@ -57,7 +57,7 @@ class QueueSpec(Spec):
 
 
 class BoundedQueueSpec(QueueSpec):
-    """One of two items at most, that can be shut down; its tasks are counted. FULL, CLOSED and False for a ValueError."""
+    """One of two items at most, that can be shut down; its tasks are counted. FULL, CLOSED, and False: a ValueError."""
 
     MAXSIZE = 2
     initial: tuple[Any, ...] = ((), 0, False)

@@ -162,7 +162,11 @@ def test_between_two_bounded_queues() -> None:
     a, b = full_queue(1, 2), full_queue(3)
     assert attempt(a.get >> b.put >> const(True), False)() is False
     assert (a.qsize(), b.qsize()) == (2, 1), "nothing was lost on the way"
-    swap = (a.get * b.get) >> lift(lambda pair: pair[::-1]) >> (lift(lambda p: p[0]) >> a.put) * (lift(lambda p: p[1]) >> b.put)
+    swap = (
+        (a.get * b.get)
+        >> lift(lambda pair: pair[::-1])
+        >> (lift(lambda p: p[0]) >> a.put) * (lift(lambda p: p[1]) >> b.put)
+    )
     swap()
     assert (contents(a), contents(b)) == ([2, 3], [1])
 
@@ -366,7 +370,9 @@ def test_direct_calls_conserve_and_keep_the_order(maxsize: int) -> None:
         return [queue.get() if n % 3 else (queue.get >> lift(lambda x: x))() for n in range(count)]
 
     # One look at two words: a size by itself may count an item that moves meanwhile.
-    results = race(lambda: producer(0), lambda: producer(1), consumer, consumer, meanwhile=[lambda: sizes.add(queue.qsize())])
+    results = race(
+        lambda: producer(0), lambda: producer(1), consumer, consumer, meanwhile=[lambda: sizes.add(queue.qsize())]
+    )
     for got in results[2:]:
         for i in range(2):
             mine = [n for producer_id, n in got if producer_id == i]
