@@ -192,7 +192,7 @@ def test_shutdown_in_the_middle_of_the_work(immediate: bool) -> None:
                 put[i].append(n)
                 n += 2
 
-        def consumer(queue: Queue[int] = queue) -> list[int]:
+        def consumer(queue: Queue[int] = queue, count: int = count) -> list[int]:
             got: list[int] = []
             while True:
                 try:
