@@ -10,6 +10,8 @@ from typing import Any
 from reagents.testing import Spec, read_only
 
 EMPTY = "empty"
+FULL = "full"
+CLOSED = "closed"
 
 Answer = tuple[Any, Any]
 
@@ -52,6 +54,63 @@ class QueueSpec(Spec):
     @read_only
     def empty(self, state: tuple[Any, ...]) -> Answer:
         return state, not state
+
+
+class BoundedQueueSpec(QueueSpec):
+    """One of two items at most, that can be shut down; its tasks are counted. FULL, CLOSED, and False: a ValueError."""
+
+    MAXSIZE = 2
+    initial: tuple[Any, ...] = ((), 0, False)
+
+    def put(self, state: tuple[Any, ...], x: Any) -> Answer:
+        items, unfinished, closed = state
+        if closed or len(items) == self.MAXSIZE:
+            return state, CLOSED if closed else FULL
+        return ((*items, x), unfinished + 1, closed), None
+
+    def get_nowait(self, state: tuple[Any, ...]) -> Answer:
+        items, unfinished, closed = state
+        return ((items[1:], unfinished, closed), items[0]) if items else (state, CLOSED if closed else EMPTY)
+
+    def rotate(self, state: tuple[Any, ...]) -> Answer:
+        items, unfinished, closed = state
+        if not items or closed:
+            return state, CLOSED if closed else EMPTY
+        return ((*items[1:], items[0]), unfinished + 1, closed), items[0]
+
+    def put_two(self, state: tuple[Any, ...], x: Any) -> Answer:
+        items, unfinished, closed = state
+        if closed or items:
+            return state, CLOSED if closed else FULL
+        return ((x, x), unfinished + 2, closed), None
+
+    def task_done(self, state: tuple[Any, ...]) -> Answer:
+        items, unfinished, closed = state
+        return ((items, unfinished - 1, closed), None) if unfinished else (state, False)
+
+    def shutdown(self, state: tuple[Any, ...]) -> Answer:
+        return (*state[:2], True), None
+
+    def drain_and_shutdown(self, state: tuple[Any, ...]) -> Answer:
+        items, unfinished, _ = state
+        return ((), unfinished - min(len(items), unfinished), True), None
+
+    @read_only
+    def peek(self, state: tuple[Any, ...]) -> Answer:
+        items, _, closed = state
+        return state, items[0] if items else CLOSED if closed else EMPTY
+
+    @read_only
+    def empty(self, state: tuple[Any, ...]) -> Answer:
+        return state, not state[0]
+
+    @read_only
+    def full(self, state: tuple[Any, ...]) -> Answer:
+        return state, len(state[0]) == self.MAXSIZE
+
+    @read_only
+    def joined(self, state: tuple[Any, ...]) -> Answer:
+        return state, not state[1]
 
 
 class WordSpec(Spec):

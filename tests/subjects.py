@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from concurrent_programs import FRESH, Subject, call, pause, until_empty
-from lockfree import AtomicInt, Counter, Queue, Stack
+from lockfree import AtomicInt, Counter, Full, Queue, ShutDown, Stack
 from reagents import (
     BLOCK,
     Ref,
@@ -27,7 +27,19 @@ from reagents import (
     reagent,
     together,
 )
-from specs import EMPTY, CounterSpec, GaugeSpec, QueueAndStackSpec, QueueSpec, StackSpec, TwoWordsSpec, WordSpec
+from specs import (
+    CLOSED,
+    EMPTY,
+    FULL,
+    BoundedQueueSpec,
+    CounterSpec,
+    GaugeSpec,
+    QueueAndStackSpec,
+    QueueSpec,
+    StackSpec,
+    TwoWordsSpec,
+    WordSpec,
+)
 
 # Few values, so that compare-and-set often finds what it expects, and ABA happens.
 few = st.integers(0, 2)
@@ -111,6 +123,74 @@ class QueueSubject(Subject):
 
     def drain(self, run: Callable[..., Any]) -> None:
         until_empty(run, "get_nowait")
+
+
+def answering(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The exceptions of a queue as answers."""
+
+    def answer(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except Full:
+            return FULL
+        except ShutDown:
+            return CLOSED
+        except ValueError:
+            return False
+
+    return answer
+
+
+class BoundedQueueSubject(Subject):
+    spec = BoundedQueueSpec
+    calls = st.one_of(
+        call("put", FRESH),
+        call("put_composed", FRESH),
+        call("put_waiting", FRESH),
+        call("put_two", FRESH),
+        call("get_nowait"),
+        call("get_nowait_composed"),
+        call("get_nowait_waiting"),
+        call("rotate"),
+        call("peek"),
+        call("empty"),
+        call("full"),
+        call("task_done"),
+        call("task_done_composed"),
+        call("joined"),
+        st.sampled_from([("shutdown", ()), ("drain_and_shutdown", ()), ("full", ())]),
+    )
+
+    def __init__(self) -> None:
+        queue: Queue[int] = Queue(BoundedQueueSpec.MAXSIZE)
+        self._queue = queue
+        self.empty, self.full, self.shutdown = queue.empty, queue.full, queue.shutdown
+        self.put = answering(queue.put_nowait)
+        self.put_composed = answering(lambda x: attempt(const(x) >> paused >> queue.put, FULL)())
+        self.put_waiting = answering(lambda x: queue.put(x, timeout=WAIT))
+        self.put_two = answering(lambda x: attempt(const(x) >> queue.put >> paused >> const(x) >> queue.put, FULL)())
+        self.get_nowait = answering(queue.get_nowait)
+        self.get_nowait_composed = answering(attempt(queue.get >> paused, EMPTY))
+        self.get_nowait_waiting = answering(lambda: queue.get(timeout=WAIT))
+        self.rotate = answering(attempt(queue.get >> paused >> guard_put(queue), EMPTY))
+        self.peek = answering(lambda: queue.peek(block=False))
+        self.task_done = answering(queue.task_done)
+        self.task_done_composed = answering(queue.task_done >> paused)
+        self.joined = attempt(queue.join >> const(True), False)
+        self.drain_and_shutdown = lambda: queue.shutdown(immediate=True)
+
+    def drain(self, run: Callable[..., Any]) -> None:
+        run("full")
+        run("joined")
+        while run("get_nowait") not in (EMPTY, CLOSED):
+            pass
+        while run("task_done") is not False:
+            pass
+
+
+def guard_put(queue: Queue[int]) -> Any:
+    """Puts its input and passes it on."""
+    return computed(lambda x: const(x) >> queue.put >> const(x))
 
 
 word_calls = st.one_of(

@@ -19,6 +19,7 @@ from reagents.testing import check
 from specs import CounterSpec, StackSpec, TwoWordsSpec
 from subjects import (
     AtomicIntSubject,
+    BoundedQueueSubject,
     CounterSubject,
     GaugeSubject,
     QueueAndStackSubject,
@@ -36,6 +37,7 @@ from subjects import (
     [
         StackSubject,
         QueueSubject,
+        BoundedQueueSubject,
         RefSubject,
         AtomicIntSubject,
         CounterSubject,
@@ -69,6 +71,28 @@ HARD: dict[str, tuple[type[Subject], Program]] = {
                 (("put", (1,)), ("get_nowait", ())),
                 (("put_composed", (2,)), ("get_nowait_composed", ())),
                 (("get_nowait", ()), ("empty", ())),
+            ),
+        ),
+    ),
+    "the end of a full queue while one waits for room": (
+        BoundedQueueSubject,
+        Program(
+            (("put", (1,)), ("put", (2,))),
+            (
+                (("put_waiting", (3,)), ("put_composed", (4,))),
+                (("get_nowait", ()), ("shutdown", ())),
+                (("rotate", ()), ("joined", ()), ("task_done", ())),
+            ),
+        ),
+    ),
+    "a queue is drained while items come and go": (
+        BoundedQueueSubject,
+        Program(
+            (("put", (1,)),),
+            (
+                (("put", (2,)), ("put_two", (3,)), ("task_done_composed", ())),
+                (("get_nowait_composed", ()), ("rotate", ()), ("peek", ())),
+                (("drain_and_shutdown", ()), ("joined", ()), ("full", ())),
             ),
         ),
     ),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import lockfree
 from conventions import check_reagent_method, check_signature, check_type
 from lockfree import Queue
 from racing import STRESS, race
@@ -18,17 +19,31 @@ from reagents import const, identity
 
 def test_conventions() -> None:
     check_type(Queue, Queue)
-    for method in ("put", "get", "peek"):
+    for method in ("put", "get", "peek", "task_done", "join"):
         check_reagent_method(getattr(Queue(), method))
     check_signature(Queue, "put", ["item", "block", "timeout"])
     check_signature(Queue, "get", ["block", "timeout"])
     check_signature(Queue, "put_nowait", ["item"])
     check_signature(Queue, "get_nowait", [])
+    check_signature(Queue, "shutdown", ["immediate"])
+    check_signature(Queue, "task_done", [])
+    check_signature(Queue, "join", [])
 
 
-def test_has_all_that_simple_queue_has() -> None:
-    public = {name for name in dir(standard.SimpleQueue) if not name.startswith("_")}
+@pytest.mark.parametrize("kind", [standard.SimpleQueue, standard.Queue])
+def test_has_all_that_the_standard_one_has(kind: type) -> None:
+    public = {name for name in dir(kind) if not name.startswith("_")}
     assert public <= set(dir(Queue))
+
+
+def test_exceptions_are_the_standard_ones() -> None:
+    assert issubclass(lockfree.Empty, standard.Empty)
+    assert lockfree.Full is standard.Full
+    assert lockfree.ShutDown is getattr(standard, "ShutDown", lockfree.ShutDown)
+    with pytest.raises(lockfree.Empty):
+        Queue().get_nowait()
+    with pytest.raises(lockfree.Empty):
+        Queue().get(timeout=0.001)
 
 
 def test_first_in_first_out() -> None:
@@ -68,13 +83,6 @@ def test_peek_leaves_the_item() -> None:
     queue.put(1)
     queue.put(2)
     assert (queue.peek(), queue.peek(block=False), queue.peek(timeout=1), queue.qsize()) == (1, 1, 1, 2)
-
-
-def test_maxsize() -> None:
-    assert Queue(0).empty()
-    assert Queue(maxsize=0).empty()
-    with pytest.raises(ValueError, match="bounded"):
-        Queue(maxsize=1)
 
 
 def test_any_object_may_be_an_item() -> None:

@@ -1,4 +1,7 @@
-"""CPython's own tests of `queue.SimpleQueue`, run against `lockfree.Queue`."""
+"""CPython's own tests of `queue.Queue` and `queue.SimpleQueue`, run against `lockfree.Queue`.
+
+What is left out, and why: docs/deviations.d/queue.md.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,13 @@ import lockfree
 test_queue = pytest.importorskip("test.test_queue", reason="this interpreter came without its test suite")
 
 
-class LockfreeQueueTest(test_queue.BaseSimpleQueueTest, unittest.TestCase):  # type: ignore[misc, name-defined]
+class LockfreeQueueTest(test_queue.QueueTest, unittest.TestCase):  # type: ignore[misc, name-defined]
+    """From 3.13 on with the tests of shutdown()."""
+
+    queue = lockfree
+
+
+class LockfreeSimpleQueueTest(test_queue.BaseSimpleQueueTest, unittest.TestCase):  # type: ignore[misc, name-defined]
     queue = standard
 
     def setUp(self) -> None:

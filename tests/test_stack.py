@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import lockfree
 from conventions import check_reagent_method, check_signature, check_type
 from lockfree import Stack
-from racing import STRESS, race
-from reagents import const, identity
+from racing import STRESS, race, settle
+from reagents import attempt, const, identity
 
 
 def test_conventions() -> None:
@@ -83,6 +83,62 @@ def test_raises_what_both_list_and_queue_users_expect() -> None:
     ):
         with pytest.raises(lockfree.Empty):
             call()
+
+
+def test_clear() -> None:
+    stack = Stack([1, 2, 3])
+    stack.clear()
+    stack.clear()
+    assert (len(stack), stack.snapshot()) == (0, [])
+    stack.push(4)
+    assert stack.pop() == 4
+
+
+def test_clear_runs_destructors_that_use_the_stack() -> None:
+    left: list[int] = []
+
+    class Item:
+        def __del__(self) -> None:
+            left.append(len(stack))
+            stack.push(None)
+
+    stack: Stack[Any] = Stack(Item() for _ in range(200))
+    stack.clear()
+    settle()
+    assert sorted(left) == list(range(200)), "all were gone before the first of them was told"
+    assert len(stack) == 200
+
+
+def test_clear_is_one_step() -> None:
+    """Each item is popped or cleared; what lies under an item goes with it."""
+    for _ in range(20 * STRESS):
+        stack = Stack(range(100))
+
+        def clear(stack: Stack[int] = stack) -> None:
+            stack.clear()
+
+        def pop(stack: Stack[int] = stack) -> list[int]:
+            return [item for _ in range(60) if (item := attempt(stack.pop)()) is not None]
+
+        _, a, b = race(clear, pop, pop)
+        assert sorted(a + b) == list(range(100 - len(a + b), 100))
+        assert len(stack) == 0
+
+
+def test_containment_compares_as_a_list_does() -> None:
+    class Bad:
+        def __eq__(self, other: object) -> bool:
+            raise ZeroDivisionError
+
+        __hash__ = None  # type: ignore[assignment]
+
+    nan = float("nan")
+    assert nan in Stack([1, nan])
+    assert 1.0 in Stack([1])
+    stack: Stack[Any] = Stack([1, 2])
+    with pytest.raises(ZeroDivisionError):
+        Bad() in stack  # noqa: B015
+    assert stack.snapshot() == [2, 1]
 
 
 def test_any_object_may_be_an_item() -> None:

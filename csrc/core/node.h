@@ -39,6 +39,8 @@ typedef struct rg_wide {
 typedef enum rg_tried {
     RG_TRIED_DONE,
     RG_TRIED_EMPTY,
+    RG_TRIED_FULL,
+    RG_TRIED_CLOSED, /* for ever: nothing more is put, and to a taker: it is empty too */
     RG_TRIED_LOST, /* another thread was faster: back off */
     RG_TRIED_BUSY, /* an operation is under way on a word: help it */
     RG_TRIED_MET   /* a push and a pop have met (elimination.h), and the stack is as it was */
@@ -119,6 +121,8 @@ static inline uint64_t rg_node_position(rg_node *n)
 {
     return rg_load_rlx(&n->meta) >> 20; /* relaxed: set before the publication we came by */
 }
+/* How far `later` is ahead of `earlier`, or behind it if less than 0: positions go round, after 2^44. */
+static inline int64_t rg_ahead(uint64_t later, uint64_t earlier) { return (int64_t)((later - earlier) << 20) >> 20; }
 static inline void rg_node_place(rg_node *n, uint64_t position)
 {
     rg_store_rlx(&n->meta, position << 20); /* relaxed: private yet */

@@ -77,10 +77,11 @@ static inline rg_tried rg_stack_pop(rg_slot *s, rg_stack *st, rg_node **n, rg_tr
 /* Empty and gone, as far as its words are concerned. */
 static inline void rg_stack_close(rg_stack *st) { rg_eliminate_no_more(&st->places); }
 
+/* By the word that head was. */
+static inline uint64_t rg_stack_size_of(uint64_t head) { return head ? rg_node_position(rg_node_of(head)) : 0; }
 static inline uint64_t rg_stack_size(rg_slot *s, rg_stack *st)
 {
-    uint64_t h = rg_read(&s->domain->space, s->index, &st->head);
-    return h ? rg_node_position(rg_node_of(h)) : 0;
+    return rg_stack_size_of(rg_read(&s->domain->space, s->index, &st->head));
 }
 
 #endif

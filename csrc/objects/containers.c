@@ -35,18 +35,23 @@ bool rg_parse_blocking(rg_state *st, const char *name, PyObject *const *args, Py
     return true;
 }
 
-PyObject *rg_wait_for(rg_state *st, const rg_op *op, PyObject *owner, rg_blocking how, PyObject *empty)
+PyObject *rg_wait_with(rg_state *st, const rg_op *op, PyObject *owner, PyObject *x, rg_blocking how, PyObject *exception)
 {
     Reagent *n = (Reagent *)rg_reagent_new(st, op, owner, NULL);
     if (!n) return NULL;
     PyObject *y;
     bool blocked = false;
     if (how.block) {
-        y = rg_run(st, n, Py_None, how.timeout, &blocked);
+        y = rg_run(st, n, x, how.timeout, &blocked);
     } else {
-        y = rg_try(st, n, Py_None, &blocked);
+        y = rg_try(st, n, x, &blocked);
     }
-    if (blocked) PyErr_SetNone(empty);
+    if (blocked) PyErr_SetNone(exception);
     Py_DECREF(n);
     return y;
+}
+
+PyObject *rg_wait_for(rg_state *st, const rg_op *op, PyObject *owner, rg_blocking how, PyObject *empty)
+{
+    return rg_wait_with(st, op, owner, Py_None, how, empty);
 }

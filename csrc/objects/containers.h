@@ -16,6 +16,8 @@ bool rg_parse_blocking(rg_state *, const char *name, PyObject *const *args, Py_s
 /* The slow path of a direct call that found nothing: run `op` on the owner as the arguments say;
  * `empty` is raised when it may not wait any longer. */
 PyObject *rg_wait_for(rg_state *, const rg_op *op, PyObject *owner, rg_blocking, PyObject *empty);
+/* The same with x for its input. */
+PyObject *rg_wait_with(rg_state *, const rg_op *op, PyObject *owner, PyObject *x, rg_blocking, PyObject *blocked);
 
 /* The payload's reference changes from the node to the caller. Others may be looking at it: then
  * the caller gets a new one and the node's goes after a grace period. Pinned; one place reserved. */

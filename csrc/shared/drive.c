@@ -175,8 +175,7 @@ uintptr_t dr_queue_new(uintptr_t d)
         free(q);
         return 0;
     }
-    rg_store(&q->head, rg_node_word(dummy));
-    rg_store(&q->tail, rg_node_word(dummy));
+    rg_queue_open(q, dummy, 0);
     return (uintptr_t)q;
 }
 
@@ -187,7 +186,8 @@ int dr_queue_put(uintptr_t d, uintptr_t queue, int64_t first, int64_t n)
         rg_node *node = rg_node_new(s, (uint64_t)(first + i));
         if (!node) return 0;
         rg_pin(s);
-        rg_queue_put(s, (rg_queue *)queue, node);
+        rg_word *changed;
+        rg_queue_put(s, (rg_queue *)queue, node, &changed, RG_TRIED_BUSY);
         rg_unpin(s);
     }
     return s != NULL;
@@ -200,13 +200,14 @@ int64_t dr_queue_get(uintptr_t d, uintptr_t queue, int64_t n, int64_t *out)
     while (s && got < n && rg_reserve(s, 1)) {
         uint64_t value;
         rg_pin(s);
-        rg_node *old = rg_queue_get(s, (rg_queue *)queue, &value);
-        if (old) {
+        rg_node *old = NULL;
+        bool any = rg_queue_get(s, (rg_queue *)queue, &old, &value, RG_TRIED_BUSY) == RG_TRIED_DONE;
+        if (any) {
             out[got++] = (int64_t)value;
             rg_retire_lazily(s, old, rg_node_expired);
         }
         rg_unpin(s);
-        if (!old) break;
+        if (!any) break;
     }
     return got;
 }

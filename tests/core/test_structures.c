@@ -75,7 +75,8 @@ static void put(rg_slot *s, uint64_t v)
 {
     rg_node *n = rg_node_new(s, v);
     rg_pin(s);
-    rg_queue_put(s, &queue, n);
+    rg_word *changed;
+    CHECK(rg_queue_put(s, &queue, n, &changed, RG_TRIED_BUSY) == RG_TRIED_DONE, "there is room");
     rg_unpin(s);
 }
 
@@ -83,17 +84,17 @@ static bool get(rg_slot *s, uint64_t *v)
 {
     CHECK(rg_reserve(s, 1), "memory");
     rg_pin(s);
-    rg_node *n = rg_queue_get(s, &queue, v);
-    if (n) retire(s, n);
+    rg_node *n = NULL;
+    bool any = rg_queue_get(s, &queue, &n, v, RG_TRIED_BUSY) == RG_TRIED_DONE;
+    if (any) retire(s, n);
     rg_unpin(s);
-    return n != NULL;
+    return any;
 }
 
 static void queue_open(void)
 {
     rg_node *n = rg_node_new(here(), 0);
-    rg_store(&queue.head, rg_node_word(n));
-    rg_store(&queue.tail, rg_node_word(n));
+    rg_queue_open(&queue, n, 0);
 }
 
 static void close_all(void)

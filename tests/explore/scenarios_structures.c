@@ -30,7 +30,8 @@ static void put(rg_slot *s, int64_t v)
 {
     x_op *op = x_call(S_PUT, v, 0);
     rg_pin(s);
-    rg_queue_put(s, queue, rg_node_new(s, (uint64_t)v));
+    rg_word *changed;
+    rg_queue_put(s, queue, rg_node_new(s, (uint64_t)v), &changed, RG_TRIED_BUSY);
     rg_unpin(s);
     x_return(op, 0);
 }
@@ -41,10 +42,11 @@ static int64_t get(rg_slot *s)
     x_op *op = x_call(S_GET, 0, 0);
     X_REQUIRE(rg_reserve(s, 1), "memory");
     rg_pin(s);
-    rg_node *old = rg_queue_get(s, queue, &v);
-    if (old) rg_retire(s, old, expired);
+    rg_node *old = NULL;
+    bool any = rg_queue_get(s, queue, &old, &v, RG_TRIED_BUSY) == RG_TRIED_DONE;
+    if (any) rg_retire(s, old, expired);
     rg_unpin(s);
-    int64_t r = old ? (int64_t)v : S_NONE;
+    int64_t r = any ? (int64_t)v : S_NONE;
     x_return(op, r);
     return r;
 }
@@ -147,7 +149,7 @@ static void setup_queue(void)
     x_name(&queue->head, 8, "queue.head");
     x_name(&queue->tail, 8, "queue.tail");
     rg_node *dummy = rg_node_new(s_slots[0], 0);
-    queue->head = queue->tail = rg_node_word(dummy);
+    rg_queue_open(queue, dummy, 0);
     live_before = x_live_blocks();
     play(s_slots[0], prog()->setup, 91);
 }
