@@ -5,7 +5,7 @@
  *   any  `word`: in the list of that word's bucket of a table by address, so that words carry nothing. Each change
  *        of the word wakes all who wait for it.
  *   one  `list`: a list that belongs to a structure: those who found it empty. An item that is added wakes
- *        one of them, the one that has waited longest.
+ *        one of them, the one that has waited longest. (Or those who found it full; then an item that goes does.)
  * Wake-ups leave the records of other lists alone.
  *
  * No wake-up is lost. The waiter counts its records in `waiting`, appends them, then validates what it has read,

@@ -53,6 +53,12 @@ static int64_t gained(const rx_entry *e)
     }
 }
 
+/* The wake-up that it owes was for an item: it has taken one, or found none; or for a place: the same. */
+static bool pays(const rg_takers *owed, const rx_entry *e, int64_t n)
+{
+    return (e->takers == owed && (e->vacant || n < 0)) || (e->room == owed && (e->full || n > 0));
+}
+
 /* While what was unlinked is still there: wakes those who wait for words, counts what takers are to be woken
  * for, and looks whether the wake-up that the reaction owes was used. */
 static void wake_waiters(rx *r)
@@ -60,8 +66,8 @@ static void wake_waiters(rx *r)
     for (size_t i = 0; i < r->log.n; i++) {
         rx_entry *e = &r->log.at[i];
         int64_t n = gained(e);
-        e->gained = n > INT32_MAX ? INT32_MAX : n < 0 ? -1 : (int32_t)n;
-        if (r->owes && e->takers == r->owes && (e->vacant || n < 0)) rx_used_wakeup(r);
+        e->gained = n > INT32_MAX ? INT32_MAX : n < -INT32_MAX ? -INT32_MAX : (int32_t)n;
+        if (r->owes && pays(r->owes, e, n)) rx_used_wakeup(r);
         if (e->cur == e->old) continue;
         /* Set to what it was, by value where values count: nobody is woken. Both are alive: the
          * displaced one is retired or dropped only after this. */
@@ -76,6 +82,7 @@ static void wake_takers(rx *r)
     for (size_t i = 0; i < r->log.n; i++) {
         rx_entry *e = &r->log.at[i];
         if (e->part && e->gained > 0) rg_wake_some(r->slot, &e->takers->list, (size_t)e->gained);
+        if (e->room && e->gained < 0) rg_wake_some(r->slot, &e->room->list, (size_t)-e->gained);
     }
 }
 

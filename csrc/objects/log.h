@@ -17,7 +17,7 @@
 /* WORD_ARRIVALS: of a channel's side (channel.h), logged when nobody there was of use. */
 typedef enum { WORD_OBJECT, WORD_INT, WORD_NODE, WORD_ARRIVALS } rx_kind;
 
-/* Of a structure: those who wait for an item, and the structure, which holds this. */
+/* Of a structure: those who wait for an item, or those who wait for room for one; and the structure, which holds this. */
 typedef struct rg_takers {
     rg_list list; /* first: the state of a waiter names it */
     PyObject *of;
@@ -31,9 +31,12 @@ typedef struct rx_entry {
     uint64_t old, cur;
     rg_node *home; /* node that the word is in, or NULL */
     rg_takers *takers; /* of the structure, where part says that there is one */
+    rg_takers *room;   /* the same, of a bounded one: takers of the places that its items leave */
     uint8_t kind, dirty, held, private_, part;
     uint8_t vacant; /* `old` says that the structure was empty, and a step has blocked for that: waiting, it is one of
                      * the takers; who wrote to it or looked past its own gets waits for the word */
+    uint8_t full;   /* the same of a full one, and `room`; several entries may say it together */
+    uint8_t looked; /* a step wanted more of `old` than that: any change of it matters */
     int32_t gained; /* commit.c: items that its change added; less than 0: took */
 } rx_entry;
 
@@ -209,6 +212,8 @@ static inline void rx_is_part(rx_entry *e, rg_takers *t, int part)
     e->takers = t;
     e->part = (uint8_t)part;
 }
+/* And the structure is bounded: what its change takes away is room for those who wait for that. */
+static inline void rx_has_room(rx_entry *e, rg_takers *room) { e->room = room; }
 
 /* What a k-CAS over the log came to; RX_ERROR with an error set if it did not fit. */
 rx_outcome rx_outcome_of(rx *, int k);

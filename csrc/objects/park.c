@@ -3,6 +3,9 @@
  * What was read is held from before the validation until after leaving, so "unchanged" means unchanged. What it
  * has found empty it waits for as one of the takers (wait.h), of whom each item wakes one.
  *
+ * What it has found full it waits for as one of the takers of room: the same, a place being what an item was; so in what
+ * follows. Each item that goes wakes one of them.
+ *
  * Such a wake-up is a debt (rx.owes): to the others, for whom an item may be there. It is paid by taking an item, or
  * by finding the structure empty again at an instant after, in a commit or in the validation of the next wait;
  * whatever else becomes of the reaction, the wake-up is passed on to the next. It does not go round for ever: who
@@ -64,8 +67,10 @@ static void place(const rx_entry *e, rg_list **list, rg_word **word)
     *word = NULL;
     if (e->kind == WORD_ARRIVALS)
         *list = &rg_side_of_arrivals(e->word)->dual->offers;
-    else if (e->vacant)
+    else if (e->vacant && !e->full && !e->looked)
         *list = &e->takers->list;
+    else if (e->full && !e->vacant && !e->looked)
+        *list = &e->room->list;
     else
         *word = e->word;
 }
@@ -95,7 +100,7 @@ static void fill(rg_waiter *w, rx *r, Offer *mine)
     bool lasting = false; /* there is a record that only we take out */
     for (size_t i = 0; i < r->log.n; i++) {
         const rx_entry *e = &r->log.at[i];
-        if ((e->kind == WORD_ARRIVALS || e->vacant) && is_in(w, e)) continue;
+        if ((e->kind == WORD_ARRIVALS || e->vacant || e->full) && is_in(w, e)) continue;
         rg_waitrec *rec = &w->recs[w->n++];
         place(e, &rec->list, &rec->word);
         lasting |= rec->word || e->kind == WORD_ARRIVALS;
@@ -141,11 +146,12 @@ void rx_pass_on(rx *r)
     rx_used_wakeup(r);
 }
 
-/* Registered and validated: what it found empty is empty. */
+/* Registered and validated: what it found empty is empty, and full full. */
 static void settle_debt(rx *r)
 {
     for (size_t i = 0; r->owes && i < r->log.n; i++)
-        if (r->log.at[i].vacant && r->log.at[i].takers == r->owes) rx_used_wakeup(r);
+        if ((r->log.at[i].vacant && r->log.at[i].takers == r->owes) || (r->log.at[i].full && r->log.at[i].room == r->owes))
+            rx_used_wakeup(r);
     rx_pass_on(r);
 }
 
