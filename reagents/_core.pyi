@@ -1,6 +1,7 @@
 """Types of the C extension. `reagents` and `lockfree` re-export what is public."""
 
 import queue
+import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, Generic, Literal, NoReturn, Protocol, Self, SupportsIndex, final, overload
@@ -177,6 +178,12 @@ class Ref(Generic[_T]):
     def add(self) -> _Swapping[_T]: ...
 
 class Empty(queue.Empty, IndexError): ...
+
+Full = queue.Full
+if sys.version_info >= (3, 13):
+    ShutDown = queue.ShutDown
+else:
+    class ShutDown(Exception): ...
 
 class Stack(Generic[_T]):
     def __init__(self, iterable: Iterable[_T] = ...) -> None: ...

@@ -94,11 +94,20 @@ static int module_exec(PyObject *m)
     st->processors = sysconf(_SC_NPROCESSORS_ONLN);
     PyObject *queue = PyImport_ImportModule("queue");
     st->queue_empty = queue ? PyObject_GetAttrString(queue, "Empty") : NULL;
+    st->queue_full = queue ? PyObject_GetAttrString(queue, "Full") : NULL;
+#if PY_VERSION_HEX >= 0x030d0000
+    st->shut_down = queue ? PyObject_GetAttrString(queue, "ShutDown") : NULL;
+#else
+    st->shut_down = PyErr_NewExceptionWithDoc("lockfree.ShutDown",
+        "Raised when put/get with shut-down queue. From Python 3.13 on this is queue.ShutDown.", NULL, NULL);
+#endif
     Py_XDECREF(queue);
-    if (!st->queue_empty) return -1;
+    if (!st->queue_empty || !st->queue_full || !st->shut_down || PyModule_AddObjectRef(m, "Full", st->queue_full) < 0 ||
+        PyModule_AddObjectRef(m, "ShutDown", st->shut_down) < 0)
+        return -1;
     PyObject *bases = PyTuple_Pack(2, st->queue_empty, PyExc_IndexError);
     st->stack_empty = bases ? PyErr_NewExceptionWithDoc("lockfree.Empty",
-        "Raised when a Stack is empty: a queue.Empty, as of queue.LifoQueue, and an IndexError, as of list.", bases, NULL) : NULL;
+        "Raised when a structure is empty: a queue.Empty, as of queue.Queue, and an IndexError, as of list.", bases, NULL) : NULL;
     Py_XDECREF(bases);
     if (!st->stack_empty || PyModule_AddObjectRef(m, "Empty", st->stack_empty) < 0) return -1;
     if (!(st->str_block = PyUnicode_InternFromString("block")) || !(st->str_timeout = PyUnicode_InternFromString("timeout")) ||
@@ -136,6 +145,7 @@ static PyObject **objects_of(rg_state *st, size_t i)
 #include "types.h"
                          (PyObject **)&st->word_type, (PyObject **)&st->mapping_type, &st->unwinding, &st->offered, &st->withdrawn,
                          &st->block, &st->identity, &st->never, &st->queue_empty, &st->stack_empty, &st->arun,
+                         &st->queue_full, &st->shut_down,
                          &st->str_block, &st->str_timeout, &st->str_item };
     return i < sizeof all / sizeof *all ? all[i] : NULL;
 }

@@ -38,7 +38,8 @@ typedef struct rg_state {
     PyObject *unwinding; /* an exception type: direct.c */
     PyObject *offered, *withdrawn; /* what the state of an offer says; nobody else has them */
     PyObject *identity, *never;
-    PyObject *queue_empty, *stack_empty;
+    PyObject *queue_empty, *stack_empty; /* queue.Empty; lockfree.Empty, which is one, and an IndexError */
+    PyObject *queue_full, *shut_down;
     PyObject *arun; /* the function; NULL until it is wanted */
     PyObject *str_block, *str_timeout, *str_item; /* interned keyword names */
 } rg_state;
