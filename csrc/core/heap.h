@@ -16,14 +16,20 @@
  *
  * The payload is owned by the version, not by the node: a copy takes it over when the version is published.
  *
- * A node is a wide one: next = left, more[0] = right, more[1] = its number among the puts, position = its weight.
+ * Hints. A payload may be far from the processor, and what is asked of it, most of the time, a few bits say as well: a node
+ * has such a hint of its item. Two hints of one kind that differ decide; kind 0 says nothing.
+ *
+ * A node is a wide one: next = left, more[0] = right, more[1] = weight << 28 | hint, position = its number among the puts,
+ * of which 44 bits are kept: two are compared by their difference, which is right unless 2^43 puts lie between them.
  */
 #ifndef RG_HEAP_H
 #define RG_HEAP_H
 
 #include "record.h"
 
-#define RG_HEAP_SPINE 44                   /* a weight has as many bits (node.h) */
+#define RG_HEAP_HINT_BITS 28 /* kind << 26 | what sorts as the items do */
+#define RG_HEAP_KIND_SHIFT 26
+#define RG_HEAP_SPINE (64 - RG_HEAP_HINT_BITS) /* a weight has as many bits, and each step to the right halves it */
 #define RG_HEAP_PATH (2 * RG_HEAP_SPINE)   /* two spines; a single node is one of one */
 #define RG_HEAP_ROOM (RG_HEAP_PATH + 3)    /* retired at most: the path, the root, the record; and what the caller has */
 
@@ -45,10 +51,25 @@ typedef struct rg_heap_merge {
 /* relaxed, all: set before publication */
 static inline rg_wide *rg_heap_left(rg_wide *n) { return rg_wide_of(rg_load_rlx(&n->node.next)); }
 static inline rg_wide *rg_heap_right(rg_wide *n) { return rg_wide_of(rg_load_rlx(&n->more[0])); }
-static inline uint64_t rg_heap_number(rg_wide *n) { return rg_load_rlx(&n->more[1]); }
-static inline uint64_t rg_heap_weight(rg_wide *n) { return n ? rg_node_position(&n->node) : 0; }
+static inline uint64_t rg_heap_weight(rg_wide *n) { return n ? rg_load_rlx(&n->more[1]) >> RG_HEAP_HINT_BITS : 0; }
+static inline uint64_t rg_heap_hint(rg_wide *n) { return rg_load_rlx(&n->more[1]) & ((1ULL << RG_HEAP_HINT_BITS) - 1); }
+/* How many puts ago n was put. */
+static inline uint64_t rg_heap_age(rg_wide *n, rg_wide *record)
+{
+    return (rg_record_puts(record) - rg_node_position(&n->node)) << 20 >> 20;
+}
+static inline bool rg_heap_is_newer(rg_wide *n, rg_wide *than)
+{
+    return (int64_t)((rg_node_position(&n->node) - rg_node_position(&than->node)) << 20) > 0;
+}
 
-static inline void rg_heap_begin_put(rg_heap_merge *m, rg_wide *record, uint64_t value)
+/* What comes after n on its spine is needed whatever n's comparison says, and may be far away too: it is sent for before. */
+static inline void rg_heap_look_ahead(rg_wide *n)
+{
+    if (n) __builtin_prefetch(rg_heap_right(n));
+}
+
+static inline void rg_heap_begin_put(rg_heap_merge *m, rg_wide *record, uint64_t value, uint64_t hint)
 {
     m->record = record;
     m->root = NULL;
@@ -58,7 +79,8 @@ static inline void rg_heap_begin_put(rg_heap_merge *m, rg_wide *record, uint64_t
     m->item.node.value = value;
     rg_store_rlx(&m->item.node.next, 0); /* relaxed, all: ours alone */
     rg_store_rlx(&m->item.more[0], 0);
-    rg_store_rlx(&m->item.more[1], rg_record_puts(record) + 1);
+    rg_store_rlx(&m->item.more[1], 1ULL << RG_HEAP_HINT_BITS | hint);
+    rg_wide_place(&m->item, rg_record_puts(record) + 1);
 }
 
 /* The record is not empty. */
@@ -69,12 +91,14 @@ static inline void rg_heap_begin_get(rg_heap_merge *m, rg_wide *record)
     m->n = 0;
     m->a = rg_heap_left(m->root);
     m->b = rg_heap_right(m->root);
+    rg_heap_look_ahead(m->a);
+    rg_heap_look_ahead(m->b);
 }
 
 /* The two that are to be compared next: is the newer less than the older? */
 static inline void rg_heap_question(rg_heap_merge *m, rg_wide **newer, rg_wide **older)
 {
-    bool a = rg_heap_number(m->a) > rg_heap_number(m->b);
+    bool a = rg_heap_is_newer(m->a, m->b);
     *newer = a ? m->a : m->b;
     *older = a ? m->b : m->a;
 }
@@ -86,6 +110,7 @@ static inline void rg_heap_answer(rg_heap_merge *m, bool less)
     m->at[m->n++] = first;
     m->b = less ? older : newer;
     m->a = rg_heap_right(first);
+    rg_heap_look_ahead(m->a);
 }
 
 /* Down. False: `less` cannot tell what rg_heap_question says. */
@@ -94,7 +119,10 @@ static inline bool rg_heap_descend(rg_heap_merge *m, rg_heap_less less)
     while (m->a && m->b) {
         rg_wide *newer, *older;
         rg_heap_question(m, &newer, &older);
-        int l = less(newer->node.value, older->node.value);
+        uint64_t x = rg_heap_hint(newer), y = rg_heap_hint(older);
+        int l = x != y && x >> RG_HEAP_KIND_SHIFT == y >> RG_HEAP_KIND_SHIFT && x >> RG_HEAP_KIND_SHIFT
+                    ? x < y
+                    : less(newer->node.value, older->node.value);
         if (__builtin_expect(l < 0, 0)) return false;
         rg_heap_answer(m, l);
     }
@@ -120,11 +148,12 @@ static inline bool rg_heap_build(rg_slot *s, rg_heap_merge *m)
             rg_heap_unmake(s, m, i + 1);
             return false;
         }
-        uint64_t l = rg_heap_weight(left), r = rg_heap_weight(below);
+        /* Not by a look at the left one, which nothing else has touched yet: it is far away. */
+        uint64_t l = rg_heap_weight(from) - 1 - rg_heap_weight(rg_heap_right(from)), r = rg_heap_weight(below);
         rg_store_rlx(&n->node.next, rg_node_word((rg_node *)(l >= r ? left : below))); /* relaxed, all: private yet */
         rg_store_rlx(&n->more[0], rg_node_word((rg_node *)(l >= r ? below : left)));
-        rg_store_rlx(&n->more[1], rg_heap_number(from));
-        rg_wide_place(n, l + r + 1);
+        rg_store_rlx(&n->more[1], (l + r + 1) << RG_HEAP_HINT_BITS | rg_heap_hint(from));
+        rg_wide_place(n, rg_node_position(&from->node));
         below = m->made[i] = n;
     }
     m->top = below;
@@ -158,13 +187,14 @@ static inline rg_record_tried rg_heap_finish(rg_slot *s, rg_word *root, rg_heap_
 }
 
 /* One try each, where `less` can tell. Pinned. ASK: the record and what it was compared to still stand. */
-static inline rg_record_tried rg_heap_try_put(rg_slot *s, rg_word *root, uint64_t value, rg_heap_less less, rg_heap_merge *m)
+static inline rg_record_tried rg_heap_try_put(rg_slot *s, rg_word *root, uint64_t value, uint64_t hint,
+                                              rg_heap_less less, rg_heap_merge *m)
 {
     rg_wide *was = rg_record_glimpse(root);
     if (__builtin_expect(!was, 0)) return RG_RECORD_BUSY;
     if (__builtin_expect(rg_record_closed(was), 0)) return RG_RECORD_CLOSED;
     if (__builtin_expect(rg_record_full(was), 0)) return RG_RECORD_FULL;
-    rg_heap_begin_put(m, was, value);
+    rg_heap_begin_put(m, was, value, hint);
     return rg_heap_descend(m, less) ? rg_heap_finish(s, root, m) : RG_RECORD_ASK;
 }
 

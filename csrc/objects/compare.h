@@ -4,6 +4,8 @@
 
 #include "state.h"
 
+#include "../core/heap.h"
+
 /* 1, 0; -1, with no error set: it would run user code, or raise. */
 int rg_less_slow(PyObject *x, PyObject *y);
 
@@ -17,5 +19,8 @@ static inline int rg_less_here(uint64_t a, uint64_t b)
 #endif
     return rg_less_slow(x, y);
 }
+
+/* What few bits say of an item, for the heap (core/heap.h). Runs nothing, raises nothing. */
+uint64_t rg_hint_of(PyObject *);
 
 #endif

@@ -76,7 +76,7 @@ static rx_outcome step_put(rx *r, Reagent *n, PyObject *x, PyObject **y)
     rx_outcome o = rg_record_may_put(r, q, e);
     if (o != RX_DONE) return o;
     rg_heap_merge m;
-    rg_heap_begin_put(&m, rg_record_seen(e), (uint64_t)(uintptr_t)x);
+    rg_heap_begin_put(&m, rg_record_seen(e), (uint64_t)(uintptr_t)x, rg_hint_of(x));
     o = merge(r, q, &m);
     if (o == RX_DONE) *y = Py_NewRef(Py_None);
     return o;
@@ -129,7 +129,7 @@ static inline PyObject *taken(rg_slot *s, uint64_t value)
 
 static inline rg_record_tried try(RecordObject *q, rg_slot *s, PyObject *item, uint64_t *value, rg_heap_merge *m)
 {
-    return item ? rg_heap_try_put(s, &q->root, (uint64_t)(uintptr_t)item, rg_less_here, m)
+    return item ? rg_heap_try_put(s, &q->root, (uint64_t)(uintptr_t)item, rg_hint_of(item), rg_less_here, m)
                 : rg_heap_try_get(s, &q->root, value, rg_less_here, m);
 }
 
@@ -194,7 +194,7 @@ static rg_record_tried put(RecordObject *q, PyObject *item)
     rg_record_tried t = RG_RECORD_BUSY;
     Py_INCREF(item);
     if (__builtin_expect(s && rg_glance(s), 1)) {
-        t = rg_heap_try_put(s, &q->root, (uint64_t)(uintptr_t)item, rg_less_here, &m);
+        t = rg_heap_try_put(s, &q->root, (uint64_t)(uintptr_t)item, rg_hint_of(item), rg_less_here, &m);
         rg_glanced(s);
         if (__builtin_expect(t == RG_RECORD_DONE, 1)) {
             rg_record_was_put(s, q);
@@ -248,15 +248,15 @@ static rg_record_tried peek(RecordObject *q, PyObject **v)
 
 /* ---- the whole of it ----------------------------------------------------------------------------- */
 
-typedef struct numbered {
-    uint64_t number;
+typedef struct aged {
+    uint64_t age;
     PyObject *item; /* owned */
-} numbered;
+} aged;
 
-static int by_number(const void *a, const void *b)
+static int oldest_first(const void *a, const void *b)
 {
-    uint64_t x = ((const numbered *)a)->number, y = ((const numbered *)b)->number;
-    return x < y ? -1 : x > y;
+    uint64_t x = ((const aged *)a)->age, y = ((const aged *)b)->age;
+    return x > y ? -1 : x < y;
 }
 
 /* In the order of their puts; list.sort is stable, so equals stay so. */
@@ -268,13 +268,13 @@ static PyObject *snapshot(PyObject *self, PyObject *Py_UNUSED(ignored))
     rg_pin(s);
     rg_wide *now = rg_record_of(s, &q->root);
     size_t n = (size_t)rg_record_size(now), i = 0;
-    numbered *all = PyMem_RawMalloc((n + 1) * sizeof *all);
+    aged *all = PyMem_RawMalloc((n + 1) * sizeof *all);
     rg_heap_walk w;
     rg_heap_walk_from(&w, now);
-    for (rg_wide *at; all && (at = rg_heap_walk_next(&w));) all[i++] = (numbered){ rg_heap_number(at), Py_NewRef(payload(at)) };
+    for (rg_wide *at; all && (at = rg_heap_walk_next(&w));) all[i++] = (aged){ rg_heap_age(at, now), Py_NewRef(payload(at)) };
     rg_unpin(s);
     if (!all) return PyErr_NoMemory();
-    qsort(all, n, sizeof *all, by_number);
+    qsort(all, n, sizeof *all, oldest_first);
     PyObject *list = PyList_New((Py_ssize_t)n);
     for (i = 0; i < n; i++) {
         if (list)
