@@ -53,7 +53,7 @@ int rg_less_slow(PyObject *x, PyObject *y)
     return scalar_less(x, y);
 }
 
-/* ---- hints: 26 bits that do not decrease from item to item ---------------------------------------- */
+/* ---- hints: 26 bits that do not decrease from item to item, and are the same of equals ---------------------------------------- */
 
 enum { HINT_NONE, HINT_NUMBER, HINT_TUPLE, HINT_STR };
 #define HINT(kind, bits) ((uint64_t)(kind) << RG_HEAP_KIND_SHIFT | (bits))
@@ -63,6 +63,7 @@ static uint64_t bits_of_double(double d)
 {
     const uint64_t least = (1023ULL - 16) << 52, most = (1023ULL + 48) << 52, all = (1ULL << 25) - 1;
     uint64_t u;
+    d += 0.0; /* -0.0 is 0 */
     memcpy(&u, &d, sizeof u);
     uint64_t size = u & ~(1ULL << 63), n = size < least ? 0 : size >= most ? all : (size - least) >> 33;
     return u >> 63 ? all - n : all + 1 + n;
