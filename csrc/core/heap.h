@@ -209,6 +209,17 @@ static inline rg_record_tried rg_heap_try_get(rg_slot *s, rg_word *root, uint64_
     return rg_heap_descend(m, less) ? rg_heap_finish(s, root, m) : RG_RECORD_ASK;
 }
 
+/* Where `<` is user code: hold, then for each comparison unpin, compare, pin, and go on only if the version still stands; at
+ * last finish_held. From its hold to its finish the record's address is its own, so a word that names it names this
+ * version, all of which is there. */
+static inline void rg_heap_hold(rg_heap_merge *m) { rg_node_hold(&m->record->node); }
+static inline bool rg_heap_stands(rg_slot *s, rg_word *root, rg_heap_merge *m) { return rg_record_of(s, root) == m->record; }
+static inline rg_record_tried rg_heap_finish_held(rg_slot *s, rg_word *root, rg_heap_merge *m, bool stands)
+{
+    rg_node_release(s, &m->record->node); /* if the word has named it since we pinned, it stays for now */
+    return stands ? rg_heap_finish(s, root, m) : RG_RECORD_LOST;
+}
+
 /* All nodes of a version, each once, in no order. A node may be freed once it has been returned. The pending left
  * children are those of the steps to the right on the way here, which the bias bounds. */
 typedef struct rg_heap_walk {

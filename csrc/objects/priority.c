@@ -137,10 +137,9 @@ static inline rg_record_tried try(RecordObject *q, rg_slot *s, PyObject *item, u
 static rg_record_tried finish_asking(RecordObject *q, rg_slot **slot, rg_heap_merge *m)
 {
     rg_slot *s = *slot;
-    rg_node *held = &m->record->node;
-    rg_node_hold(held);
     int less;
     bool still;
+    rg_heap_hold(m);
     do {
         PyObject *x, *y;
         question(m, &x, &y);
@@ -150,11 +149,11 @@ static rg_record_tried finish_asking(RecordObject *q, rg_slot **slot, rg_heap_me
         Py_DECREF(y);
         *slot = s = rg_here_quietly(q->st); /* there was one */
         rg_pin(s);
-        still = less >= 0 && rg_record_of(s, &q->root) == m->record;
+        still = less >= 0 && rg_heap_stands(s, &q->root, m);
         if (still) rg_heap_answer(m, less);
     } while (still && !rg_heap_descend(m, rg_less_here));
-    rg_node_release(s, held); /* pinned: if it is still the root's, it stays for now */
-    return less < 0 ? RG_RECORD_ASK : still ? rg_heap_finish(s, &q->root, m) : RG_RECORD_LOST;
+    rg_record_tried t = rg_heap_finish_held(s, &q->root, m, still);
+    return less < 0 ? RG_RECORD_ASK : t;
 }
 
 /* `item` is owned, and still is if it was not put; NULL: a get, into *v. */
