@@ -11,6 +11,29 @@ alone is a :class:`reagents.Reagent`.
 'job'
 """
 
-from reagents._core import AtomicInt, Counter, Empty, Exchanger, Full, Queue, ShutDown, Stack
+from lockfree import Queue, Stack
+from reagents._core import (
+    AtomicInt,
+    Counter,
+    Empty,
+    Exchanger,
+    Full,
+    LifoQueue,
+    PriorityQueue,
+    Queue,
+    ShutDown,
+    Stack,
+)
 
-__all__ = ["AtomicInt", "Counter", "Empty", "Exchanger", "Full", "Queue", "ShutDown", "Stack"]
+__all__ = [
+    "AtomicInt",
+    "Counter",
+    "Empty",
+    "Exchanger",
+    "Full",
+    "LifoQueue",
+    "PriorityQueue",
+    "Queue",
+    "ShutDown",
+    "Stack",
+]

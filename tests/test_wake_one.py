@@ -13,12 +13,17 @@ from typing import Any
 
 import pytest
 
-from lockfree import Queue, Stack
+from lockfree import LifoQueue, PriorityQueue, Queue, Stack
 from racing import PATIENCE, Background, soon
 from reagents import Ref, attempt, choice, computed, const, guard, stats
 from waiting import Interrupt, Once, handling, needs_signals
 
-SHAPES = {"queue": (Queue, "put", "get"), "stack": (Stack, "push", "pop")}
+SHAPES = {
+    "queue": (Queue, "put", "get"),
+    "stack": (Stack, "push", "pop"),
+    "lifo": (LifoQueue, "put", "get"),
+    "priority": (PriorityQueue, "put", "get"),
+}
 
 
 class Shape:

@@ -47,6 +47,14 @@ typedef struct s_words_op {
 } s_words_op;
 
 /* Lists of scenarios, each ended by one without a name. */
-extern const x_scenario s_structures[], s_bounded[], s_kcas[], s_epoch[], s_list[], s_wait[], s_controls[], s_litmus[];
+extern const x_scenario s_structures[];
+extern const x_scenario s_bounded[];
+extern const x_scenario s_kcas[];
+extern const x_scenario s_epoch[];
+extern const x_scenario s_list[];
+extern const x_scenario s_wait[];
+extern const x_scenario s_controls[];
+extern const x_scenario s_litmus[];
+extern const x_scenario s_records[];
 
 #endif

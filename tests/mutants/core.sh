@@ -271,3 +271,27 @@ core_mutant order-get-head queue.h 's/uint64_t h = rg_load\(&q->head\)/uint64_t 
     weak queue.pg-pg 'an old head: items that are long gone'
 core_mutant order-get-next queue.h 's/uint64_t next = rg_load\(&\(\*old\)->next\)/uint64_t next = rg_load_rlx(\&(*old)->next)/' \
     weak queue.put-get 'a node without its contents'
+
+# ---- the list and the heap below a record
+core_mutant record-freed-at-once record.h '/^static inline bool rg_record_watched/,/^}/s/return rg_load\(.*/return (void)s, false;/' \
+    explore heap.g-g 'a version is freed while another thread looks at it'
+core_mutant order-record record.h '/^static inline rg_wide \*rg_record_glimpse/,/^}/s/rg_load\(root\)/rg_load_rlx(root)/' \
+    weak heap.p-p 'a record without its contents'
+core_mutant record-limit-ignored record.h '/^static inline bool rg_record_full/,/^}/s/rg_record_size\(r\) >= limit/rg_record_size(r) > limit/' \
+    plain test_heap.bounds_and_rules 'one item too many'
+core_mutant heap-unstable heap.h 's/bool a = rg_heap_is_newer\(m->a, m->b\);/bool a = true;/' \
+    plain test_heap.like_a_model 'equals come out in any order'
+core_mutant heap-numbers-unwrapped heap.h 's/return \(int64_t\)\(\(rg_node_position.*/return rg_node_position(\&n->node) > rg_node_position(\&than->node);/' \
+    plain test_heap.numbers_wrap 'numbers that begin anew are taken for older'
+core_mutant heap-unbiased heap.h 's/\(l >= r \? left : below\)/(left)/;s/\(l >= r \? below : left\)/(below)/' \
+    plain test_heap.like_a_model 'spines as long as the heap'
+core_mutant heap-kinds-mixed heap.h 's/ && x >> RG_HEAP_KIND_SHIFT == y >> RG_HEAP_KIND_SHIFT && x >> RG_HEAP_KIND_SHIFT$//' \
+    plain test_heap.like_a_model 'a hint is compared with none'
+core_mutant heap-lost-kept heap.h '/^static inline rg_record_tried rg_heap_finish\(/,/^}/s/rg_heap_unmake\(s, m, 0\);//' \
+    explore heap.g-g 'what a try that has lost has made is left'
+core_mutant heap-path-kept heap.h '/^static inline rg_record_tried rg_heap_finish\(/,/^}/s/if \(m->at\[i\] != &m->item\) rg_record_retire.*/;/' \
+    explore heap.pp-pg 'the nodes that were replaced stay'
+core_mutant heap-goes-on heap.h 's/return rg_record_of\(s, root\) == m->record;/return (void)rg_record_of(s, root), true;/' \
+    explore heap.G-gf 'a merge goes on in a version that has gone'
+core_mutant heap-unheld heap.h 's/\{ rg_node_hold\(&m->record->node\); \}/{ (void)m; }/;s/^    rg_node_release\(s, &m->record->node\);.*//' \
+    explore heap.G-gfp.cached "the record's address comes back while it is asked"
