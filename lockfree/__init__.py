@@ -11,6 +11,7 @@ alone is a :class:`reagents.Reagent`.
 'job'
 """
 
+from lockfree.deque import Deque
 from reagents._core import AtomicInt, Counter, Empty, Exchanger, Queue, Stack
 
-__all__ = ["AtomicInt", "Counter", "Empty", "Exchanger", "Queue", "Stack"]
+__all__ = ["AtomicInt", "Counter", "Deque", "Empty", "Exchanger", "Queue", "Stack"]

@@ -52,7 +52,7 @@ void s_asymmetric(void) { rg_asymmetric = true; }
 
 void s_free_nodes_at_once(void)
 {
-    for (unsigned i = 0; i < n_slots; i++) s_slots[i]->free_count = RG_NODE_CACHE; /* "full" */
+    for (unsigned i = 0; i < n_slots; i++) s_slots[i]->free_count = s_slots[i]->free_wide_count = RG_NODE_CACHE; /* "full" */
 }
 
 void s_reclaim_all(void)
