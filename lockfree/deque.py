@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, MutableSequence
+from copy import deepcopy
+from operator import index as at
 from reprlib import recursive_repr
 from sys import maxsize
 from typing import Any, Self, SupportsIndex, TypeVar
@@ -178,7 +180,7 @@ class Deque(_Deque[_T]):
         >>> d
         Deque(['c', 'a', 'b'])
         """
-        by = n.__index__()
+        by = at(n)
         if by == 1 or by == -1:
             self._turn(by == 1)
             return
@@ -192,7 +194,7 @@ class Deque(_Deque[_T]):
     def __setitem__(self, index: SupportsIndex, value: _T, /) -> None:
         def step(items: list[_T]) -> _Items[_T, None]:
             try:
-                items[index.__index__()] = value
+                items[at(index)] = value
             except IndexError:
                 raise IndexError("deque index out of range") from None
             return items, None
@@ -202,7 +204,7 @@ class Deque(_Deque[_T]):
     def __delitem__(self, index: SupportsIndex, /) -> None:
         def step(items: list[_T]) -> _Items[_T, None]:
             try:
-                del items[index.__index__()]
+                del items[at(index)]
             except IndexError:
                 raise IndexError("deque index out of range") from None
             return items, None
@@ -210,7 +212,13 @@ class Deque(_Deque[_T]):
         self._change(step)
 
     def __reversed__(self) -> Iterator[_T]:
-        return reversed(self.snapshot())
+        return reversed(tuple(self.snapshot()))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        new = type(self)() if self.maxlen is None else type(self)((), self.maxlen)
+        memo[id(self)] = new
+        new.extend([deepcopy(item, memo) for item in self.snapshot()])
+        return new
 
     def __contains__(self, value: object, /) -> bool:
         return value in self.snapshot()
@@ -234,7 +242,7 @@ class Deque(_Deque[_T]):
     __rmul__ = __mul__
 
     def __imul__(self, n: SupportsIndex, /) -> Self:
-        by = n.__index__()
+        by = at(n)
         self._change(lambda items: (self._room(items * by), None))
         return self
 
@@ -261,7 +269,7 @@ class Deque(_Deque[_T]):
     def __ge__(self, other: Self | deque[_T], /) -> bool:
         return self._compare(other, "__ge__")  # type: ignore[no-any-return]
 
-    @recursive_repr("Deque(...)")
+    @recursive_repr("[...]")
     def __repr__(self) -> str:
         maxlen = "" if self.maxlen is None else f", maxlen={self.maxlen}"
         return f"{type(self).__name__}({self.snapshot()!r}{maxlen})"
