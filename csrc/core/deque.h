@@ -141,12 +141,52 @@ static inline bool rg_deque_set_links(rg_slot *s, rg_deque *d, uint64_t a, rg_de
     return true;
 }
 
+/* What the record `a` says, seen from one side (a constant, where speed counts), its links being set. */
+typedef struct rg_deque_ends {
+    rg_wide *near, *far;
+    uint64_t count;
+    unsigned mark;
+} rg_deque_ends;
+
+static __attribute__((noinline, unused)) bool rg_deque_settle(rg_slot *s, rg_deque *d, uint64_t a, int side, rg_deque_ends *e)
+{
+    rg_deque_view v = rg_deque_view_of(a);
+    *e = (rg_deque_ends){ v.end[side], v.end[!side], v.count, v.mark };
+    return rg_deque_set_links(s, d, a, &v);
+}
+
+/* False: a is not the anchor any more. */
+static inline __attribute__((always_inline)) bool rg_deque_settled(rg_slot *s, rg_deque *d, uint64_t a, int side, rg_deque_ends *e)
+{
+    rg_wide *w = rg_wide_of(a), *in;
+    uint64_t more = rg_load_rlx(&w->more[1]); /* relaxed: set before publication */
+    e->count = rg_node_position(&w->node);
+    e->mark = more & RG_DEQUE_MARKS;
+    bool set;
+    if (!e->mark) {
+        e->near = rg_deque_next(w, side);
+        e->far = rg_deque_next(w, !side);
+        set = !more;
+    } else if ((e->mark >= RG_DEQUE_MARK(RG_AT_RIGHT, RG_BASE_NONE)) == (side == RG_AT_RIGHT)) {
+        e->near = w;
+        e->far = rg_wide_of(more & ~RG_DEQUE_MARKS);
+        in = rg_deque_next(w, !side);
+        set = !in || rg_deque_next(in, side) == w; /* w alone: whatever was there last, which says so too, or settles */
+    } else {
+        e->near = rg_wide_of(more & ~RG_DEQUE_MARKS);
+        e->far = w;
+        in = rg_deque_next(w, side);
+        set = !in || rg_deque_next(in, !side) == w;
+    }
+    return __builtin_expect(set, 1) || rg_deque_settle(s, d, a, side, e);
+}
+
 /* ---- one operation ------------------------------------------------------------------------------- */
 
 /* Pinned; RG_DEQUE_ROOM is reserved. Once done the node, a new rg_wide, is the deque's. FULL: nothing is done, there
  * being `most` items or more. */
 #define RG_TRIED_FULL RG_TRIED_EMPTY
-static inline rg_tried rg_deque_try_push(rg_slot *s, rg_deque *d, rg_wide *n, int side, uint64_t most)
+static inline __attribute__((always_inline)) rg_tried rg_deque_try_push(rg_slot *s, rg_deque *d, rg_wide *n, int side, uint64_t most)
 {
     uint64_t a = rg_load(&d->anchor);
     if (__builtin_expect(rg_is_ref(a), 0)) return RG_TRIED_BUSY;
@@ -154,15 +194,15 @@ static inline rg_tried rg_deque_try_push(rg_slot *s, rg_deque *d, rg_wide *n, in
         rg_deque_place(n, side, NULL, n, RG_BASE_NONE, 1);
         return rg_cas_once(&s->desc, &d->anchor, 0, rg_wide_word(n)) ? RG_TRIED_DONE : RG_TRIED_LOST;
     }
-    rg_deque_view v = rg_deque_view_of(a);
-    if (v.count >= most) return RG_TRIED_FULL;
-    if (__builtin_expect(!rg_deque_set_links(s, d, a, &v), 0)) return RG_TRIED_BUSY;
-    rg_wide *in = v.end[side];
-    rg_deque_place(n, side, in, v.end[!side], rg_deque_base(a, &v, side), v.count + 1);
-    rg_word *link = rg_deque_link(in, side);
+    rg_deque_ends e;
+    if (__builtin_expect(!rg_deque_settled(s, d, a, side, &e), 0)) return RG_TRIED_BUSY;
+    if (e.count >= most) return RG_TRIED_FULL;
+    unsigned base = !e.mark ? RG_BASE_NONE : a == rg_wide_word(e.near) ? RG_BASE_INWARD : RG_BASE_FAR;
+    rg_deque_place(n, side, e.near, e.far, base, e.count + 1);
+    rg_word *link = rg_deque_link(e.near, side);
     uint64_t x = rg_load_acq(link); /* as a helper's first read, the CAS being its look at the anchor */
     if (__builtin_expect(!rg_cas_once(&s->desc, &d->anchor, a, rg_wide_word(n)), 0)) return RG_TRIED_LOST;
-    if (!v.mark) rg_deque_retire(s, a);
+    if (!e.mark) rg_deque_retire(s, a);
     if (rg_cas(link, x, rg_wide_word(n))) rg_deque_retire(s, x);
     return RG_TRIED_DONE;
 }
@@ -175,34 +215,36 @@ typedef struct rg_deque_popped {
     bool last;
 } rg_deque_popped;
 
-/* Pinned; RG_DEQUE_ROOM is reserved. *spare: a new rg_wide or NULL, and so afterwards. Busy: also without memory for it. */
-static inline rg_tried rg_deque_try_pop(rg_slot *s, rg_deque *d, int side, rg_wide **spare, rg_deque_popped *out)
+/* Pinned; RG_DEQUE_ROOM is reserved. *spare: a new rg_wide or NULL, and so afterwards. Busy: also if
+ * the slot keeps none. */
+static inline __attribute__((always_inline)) rg_tried rg_deque_try_pop(rg_slot *s, rg_deque *d, int side, rg_wide **spare, rg_deque_popped *out)
 {
     uint64_t a = rg_load(&d->anchor), next;
     if (__builtin_expect(rg_is_ref(a), 0)) return RG_TRIED_BUSY;
-    if (!a) return RG_TRIED_EMPTY;
-    rg_deque_view v = rg_deque_view_of(a);
-    if (__builtin_expect(!rg_deque_set_links(s, d, a, &v), 0)) return RG_TRIED_BUSY;
-    rg_wide *n = v.end[side], *record = NULL;
-    out->last = v.count == 1;
+    if (__builtin_expect(!a, 0)) return RG_TRIED_EMPTY;
+    rg_deque_ends e;
+    if (__builtin_expect(!rg_deque_settled(s, d, a, side, &e), 0)) return RG_TRIED_BUSY;
+    rg_wide *n = e.near, *record = NULL;
+    out->last = e.count == 1;
     if (out->last) {
         next = 0;
-    } else if (v.mark == RG_DEQUE_MARK((unsigned)side, RG_BASE_INWARD)) {
+    } else if (e.mark == RG_DEQUE_MARK((unsigned)side, RG_BASE_INWARD)) {
         next = rg_wide_word(rg_deque_next(n, !side));
-    } else if (v.mark == RG_DEQUE_MARK((unsigned)side, RG_BASE_FAR)) {
-        next = rg_wide_word(v.end[!side]);
+    } else if (e.mark == RG_DEQUE_MARK((unsigned)side, RG_BASE_FAR)) {
+        next = rg_wide_word(e.far);
     } else {
-        record = *spare ? *spare : rg_wide_new(s, 0);
+        record = *spare ? *spare : rg_wide_kept(s, 0);
         if (__builtin_expect(!record, 0)) return RG_TRIED_BUSY;
         *spare = record;
-        v.end[side] = rg_deque_next(n, !side);
-        v.count--;
-        rg_deque_record(record, &v);
+        rg_store_rlx(rg_deque_link(record, side), rg_wide_word(rg_deque_next(n, !side))); /* relaxed: private yet */
+        rg_store_rlx(rg_deque_link(record, !side), rg_wide_word(e.far));
+        rg_store_rlx(&record->more[1], 0);
+        rg_wide_place(record, e.count - 1);
         next = rg_wide_word(record);
     }
     out->node = n;
     out->value = n->node.value;
-    out->record = v.mark ? 0 : a;
+    out->record = e.mark ? 0 : a;
     if (__builtin_expect(!rg_cas_once(&s->desc, &d->anchor, a, next), 0)) return RG_TRIED_LOST;
     if (record) *spare = NULL;
     return RG_TRIED_DONE;

@@ -192,12 +192,12 @@ static RG_SLOW bool push_bounded(DequeObject *d, PyObject *v, int side, uint64_t
     return ok;
 }
 
-static inline bool push(DequeObject *d, PyObject *v, int side)
+static inline __attribute__((always_inline)) bool push(DequeObject *d, PyObject *v, int side)
 {
     uint64_t most = rg_load_rlx(&d->most);
     if (__builtin_expect(most != UINT64_MAX, 0)) return push_bounded(d, v, side, most);
     rg_slot *s = rg_at_hand(d->st);
-    rg_wide *n = s && rg_has_room(s, RG_DEQUE_ROOM) ? rg_wide_new(s, (uint64_t)(uintptr_t)v) : NULL;
+    rg_wide *n = s && rg_has_room(s, RG_DEQUE_ROOM) ? rg_wide_kept(s, (uint64_t)(uintptr_t)v) : NULL;
     if (__builtin_expect(!n, 0)) return push_slow(d, NULL, v, side, RG_TRIED_BUSY);
     Py_INCREF(v);
     if (__builtin_expect(!rg_glance(s), 0)) return push_slow(d, n, v, side, RG_TRIED_BUSY);
@@ -232,7 +232,7 @@ static RG_SLOW PyObject *pop_slow(DequeObject *d, int side, rg_wide *spare, rg_t
     return v;
 }
 
-static inline PyObject *pop(DequeObject *d, int side)
+static inline __attribute__((always_inline)) PyObject *pop(DequeObject *d, int side)
 {
     rg_slot *s = rg_at_hand(d->st);
     if (__builtin_expect(!s || !rg_has_room(s, RG_DEQUE_ROOM) || !rg_glance(s), 0)) return pop_slow(d, side, NULL, RG_TRIED_BUSY);
@@ -261,8 +261,10 @@ static PyObject *direct_appendleft(PyObject *self, PyObject *const *args, Py_ssi
     Py_RETURN_NONE;
 }
 
+extern const rg_op rg_op_deque_pop, rg_op_deque_popleft;
+
 /* (block=False, timeout=None): a timeout alone says to wait, too. */
-static RG_SLOW bool parse_patience(rg_state *st, const char *name, PyObject *const *args, Py_ssize_t nargs, PyObject *kw, rg_blocking *how)
+static bool parse_patience(rg_state *st, const char *name, PyObject *const *args, Py_ssize_t nargs, PyObject *kw, rg_blocking *how)
 {
     if (!rg_parse_blocking(st, name, args, nargs, kw, 0, NULL, how)) return false;
     bool told = nargs > 0;
@@ -272,32 +274,28 @@ static RG_SLOW bool parse_patience(rg_state *st, const char *name, PyObject *con
     return true;
 }
 
-static RG_SLOW PyObject *found_none(DequeObject *d, const rg_op *op, rg_blocking how)
+/* With arguments, or when nothing was found. */
+static RG_SLOW PyObject *pop_patiently(DequeObject *d, const rg_op *op, int side, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
 {
-    if (PyErr_Occurred()) return NULL;
+    rg_blocking how = { false, -1 };
+    if ((nargs || kw) && !parse_patience(d->st, op->name, args, nargs, kw, &how)) return NULL;
+    PyObject *v = nargs || kw ? rg_deque_take(d, side) : NULL;
+    if (v || PyErr_Occurred()) return v;
     if (how.block) return rg_wait_for(d->st, op, (PyObject *)d, how, d->st->stack_empty);
     PyErr_SetString(d->st->stack_empty, "pop from an empty deque");
     return NULL;
 }
 
-extern const rg_op rg_op_deque_pop, rg_op_deque_popleft;
-
 static PyObject *direct_pop(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
 {
-    DequeObject *d = (DequeObject *)self;
-    rg_blocking how = { false, -1 };
-    if ((nargs || kw) && !parse_patience(d->st, "pop", args, nargs, kw, &how)) return NULL;
-    PyObject *v = pop(d, RG_AT_RIGHT);
-    return __builtin_expect(v != NULL, 1) ? v : found_none(d, &rg_op_deque_pop, how);
+    PyObject *v = nargs || kw ? NULL : pop((DequeObject *)self, RG_AT_RIGHT);
+    return v ? v : pop_patiently((DequeObject *)self, &rg_op_deque_pop, RG_AT_RIGHT, args, nargs, kw);
 }
 
 static PyObject *direct_popleft(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
 {
-    DequeObject *d = (DequeObject *)self;
-    rg_blocking how = { false, -1 };
-    if ((nargs || kw) && !parse_patience(d->st, "popleft", args, nargs, kw, &how)) return NULL;
-    PyObject *v = pop(d, RG_AT_LEFT);
-    return __builtin_expect(v != NULL, 1) ? v : found_none(d, &rg_op_deque_popleft, how);
+    PyObject *v = nargs || kw ? NULL : pop((DequeObject *)self, RG_AT_LEFT);
+    return v ? v : pop_patiently((DequeObject *)self, &rg_op_deque_popleft, RG_AT_LEFT, args, nargs, kw);
 }
 
 RG_BOUND(append)
@@ -414,7 +412,7 @@ static int deque_clear(PyObject *self)
     PyObject *v, *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback); /* of whoever let go of us */
     /* Whoever is called by a destructor may put more: the next look sees it. */
-    while ((v = pop((DequeObject *)self, RG_AT_LEFT))) rg_release(v);
+    while ((v = rg_deque_take((DequeObject *)self, RG_AT_LEFT))) rg_release(v);
     PyErr_Restore(type, value, traceback);
     return 0;
 }

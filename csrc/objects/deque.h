@@ -3,8 +3,9 @@
 #ifndef RG_OBJECTS_DEQUE_H
 #define RG_OBJECTS_DEQUE_H
 
+#include "containers.h" /* first: it says how words are accessed */
+
 #include "../core/deque.h"
-#include "containers.h"
 
 typedef struct DequeObject {
     PyObject_HEAD
