@@ -20,6 +20,7 @@ from specs import CounterSpec, StackSpec, TwoWordsSpec
 from subjects import (
     AtomicIntSubject,
     CounterSubject,
+    DequeSubject,
     GaugeSubject,
     QueueAndStackSubject,
     QueueSubject,
@@ -36,6 +37,7 @@ from subjects import (
     [
         StackSubject,
         QueueSubject,
+        DequeSubject,
         RefSubject,
         AtomicIntSubject,
         CounterSubject,
