@@ -11,7 +11,7 @@ alone is a :class:`reagents.Reagent`.
 'job'
 """
 
-from lockfree import Queue, Stack
+from lockfree.deque import Deque
 from reagents._core import (
     AtomicInt,
     Counter,
@@ -28,6 +28,7 @@ from reagents._core import (
 __all__ = [
     "AtomicInt",
     "Counter",
+    "Deque",
     "Empty",
     "Exchanger",
     "Full",

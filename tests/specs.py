@@ -113,6 +113,41 @@ class BoundedQueueSpec(QueueSpec):
         return state, not state[1]
 
 
+class DequeSpec(Spec):
+    """Both ends of a row."""
+
+    initial: tuple[Any, ...] = ()
+
+    def append(self, state: tuple[Any, ...], x: Any) -> Answer:
+        return (*state, x), None
+
+    def appendleft(self, state: tuple[Any, ...], x: Any) -> Answer:
+        return (x, *state), None
+
+    def pop(self, state: tuple[Any, ...]) -> Answer:
+        return (state[:-1], state[-1]) if state else (state, EMPTY)
+
+    def popleft(self, state: tuple[Any, ...]) -> Answer:
+        return (state[1:], state[0]) if state else (state, EMPTY)
+
+    def rotate(self, state: tuple[Any, ...]) -> Answer:
+        return (state[-1:] + state[:-1]), None
+
+    def reverse(self, state: tuple[Any, ...]) -> Answer:
+        return state[::-1], None
+
+    def append_then_popleft(self, state: tuple[Any, ...], x: Any) -> Answer:
+        return (*state, x)[1:], (*state, x)[0]
+
+    def pop_both(self, state: tuple[Any, ...]) -> Answer:
+        """One from each end, or none."""
+        return (state[1:-1], (state[0], state[-1])) if len(state) > 1 else (state, EMPTY)
+
+    @read_only
+    def snapshot(self, state: tuple[Any, ...]) -> Answer:
+        return state, list(state)
+
+
 class WordSpec(Spec):
     """One word: a register with what Ref and AtomicInt do to it at once."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from concurrent_programs import FRESH, Subject, call, pause, until_empty
-from lockfree import AtomicInt, Counter, Full, Queue, ShutDown, Stack
+from lockfree import AtomicInt, Counter, Deque, Full, Queue, ShutDown, Stack
 from reagents import (
     BLOCK,
     Ref,
@@ -33,6 +33,7 @@ from specs import (
     FULL,
     BoundedQueueSpec,
     CounterSpec,
+    DequeSpec,
     GaugeSpec,
     QueueAndStackSpec,
     QueueSpec,
@@ -191,6 +192,42 @@ class BoundedQueueSubject(Subject):
 def guard_put(queue: Queue[int]) -> Any:
     """Puts its input and passes it on."""
     return computed(lambda x: const(x) >> queue.put >> const(x))
+
+
+class DequeSubject(Subject):
+    spec = DequeSpec
+    calls = st.one_of(
+        call("append", FRESH),
+        call("appendleft", FRESH),
+        call("pop"),
+        call("popleft"),
+        call("append_composed", FRESH),
+        call("popleft_composed"),
+        call("popleft_waiting"),
+        call("rotate"),
+        call("reverse"),
+        call("append_then_popleft", FRESH),
+        call("pop_both"),
+        call("snapshot"),
+    )
+
+    def __init__(self) -> None:
+        deque: Deque[int] = Deque()
+        self.append, self.appendleft = deque.append, deque.appendleft
+        self.pop, self.popleft = deque.pop, deque.popleft
+        self.rotate, self.reverse, self.snapshot = deque.rotate, deque.reverse, deque.snapshot
+        self.popleft_composed = attempt(deque.popleft >> paused, EMPTY)
+        self.popleft_waiting = lambda: deque.popleft(timeout=WAIT)
+        self.append_then_popleft = lambda x: (const(x) >> deque.append >> paused >> deque.popleft)()
+        self.pop_both = attempt((deque.popleft >> paused) * deque.pop, EMPTY)
+        self._deque = deque
+
+    def append_composed(self, x: int) -> None:
+        (const(x) >> self._deque.append)()
+
+    def drain(self, run: Callable[..., Any]) -> None:
+        run("snapshot")
+        until_empty(run, "popleft")
 
 
 word_calls = st.one_of(

@@ -97,7 +97,12 @@ def test_arguments_are_the_standard_librarys(kind: type) -> None:
         with pytest.raises(standard.Full):
             call()
     assert sorted([queue.get(True, 1), queue.get(block=False)]) == [1, 2]
-    for call in (queue.get_nowait, lambda: queue.get(False), lambda: queue.get(timeout=0.001), lambda: queue.peek(False)):
+    for call in (
+        queue.get_nowait,
+        lambda: queue.get(False),
+        lambda: queue.get(timeout=0.001),
+        lambda: queue.peek(False),
+    ):
         with pytest.raises(standard.Empty):
             call()
 
@@ -198,7 +203,9 @@ orderable = st.one_of(
 
 
 @given(orderable)
-@example([2**53, float(2**53), 2**53 + 1, -(2**53) - 1, 2**70, -(2**70), 1e300, float("inf"), -float("inf"), 0, -0.0, False])
+@example(
+    [2**53, float(2**53), 2**53 + 1, -(2**53) - 1, 2**70, -(2**70), 1e300, float("inf"), -float("inf"), 0, -0.0, False]
+)
 @example(["\u0400a", "\u0400", "\xff", "\xff\xff\xff\xff", "\xffz", "a\0", "a", "", "\U0001f600", "\uffff"])
 @example([(1, "a"), (1,), (), (1.0, "a", 0), (True, "b"), (0.5,)])
 def test_gives_the_least_and_equals_in_the_order_of_their_puts(items: list[Any]) -> None:

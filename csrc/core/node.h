@@ -70,16 +70,22 @@ static inline rg_node *rg_node_new(rg_slot *s, uint64_t value)
     return n;
 }
 
+/* As rg_node_kept: the links and meta are to be set. */
+static inline rg_wide *rg_wide_kept(rg_slot *s, uint64_t value)
+{
+    rg_wide *w = s->free_wide;
+    if (!w) return NULL;
+    s->free_wide = (rg_wide *)(uintptr_t)rg_load_rlx(&w->node.next); /* relaxed: private list */
+    s->free_wide_count--;
+    w->node.value = value;
+    return w;
+}
+
 /* All words 0 but the value and meta's mark. */
 static inline rg_wide *rg_wide_new(rg_slot *s, uint64_t value)
 {
-    rg_wide *w = s->free_wide;
-    if (w) {
-        s->free_wide = (rg_wide *)(uintptr_t)rg_load_rlx(&w->node.next); /* relaxed: private list */
-        s->free_wide_count--;
-    } else if (!(w = rg_alloc(sizeof *w))) {
-        return NULL;
-    }
+    rg_wide *w = rg_wide_kept(s, value);
+    if (!w && !(w = rg_alloc(sizeof *w))) return NULL;
     rg_store_rlx(&w->node.next, 0); /* relaxed: private until a CAS publishes it */
     rg_store_rlx(&w->node.meta, RG_WIDE);
     rg_store_rlx(&w->more[0], 0);

@@ -28,6 +28,7 @@ static void changed_hands(rx *r)
     }
     for (size_t i = 0; i < r->unlinked.n; i++) {
         rx_unlinked u = r->unlinked.at[i];
+        if (u.named) u.node = rg_node_of(rg_load(u.named));
 #ifdef RG_EXCLUSIVE
         rx_drop(r, u.value);
         if (u.node) rg_node_expired(r->slot, u.node);

@@ -218,6 +218,19 @@ rg_node *rx_new_node(rx *r, PyObject *value)
     return n;
 }
 
+rg_wide *rx_new_wide(rx *r, PyObject *value)
+{
+    if (!RX_ROOM(r->nodes, 1)) return NULL;
+    rg_wide *w = rg_wide_new(r->slot, (uint64_t)(uintptr_t)value);
+    if (!w) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    Py_XINCREF(value);
+    r->nodes.at[r->nodes.n++] = &w->node;
+    return w;
+}
+
 bool rx_is_private(rx *r, rg_node *n)
 {
     for (size_t i = r->nodes.n; i-- > 0;)
@@ -228,7 +241,14 @@ bool rx_is_private(rx *r, rg_node *n)
 bool rx_unlink(rx *r, rg_node *n, PyObject *value)
 {
     if (!RX_ROOM(r->unlinked, 1)) return false;
-    r->unlinked.at[r->unlinked.n++] = (rx_unlinked){ n, value };
+    r->unlinked.at[r->unlinked.n++] = (rx_unlinked){ n, value, NULL };
+    return true;
+}
+
+bool rx_unlink_named(rx *r, rg_word *w)
+{
+    if (!RX_ROOM(r->unlinked, 1)) return false;
+    r->unlinked.at[r->unlinked.n++] = (rx_unlinked){ NULL, NULL, w };
     return true;
 }
 

@@ -50,6 +50,7 @@ typedef struct rx_undo {
 typedef struct rx_unlinked {
     rg_node *node;
     PyObject *value;
+    rg_word *named; /* not NULL: the node is the one that this word names once the reaction has happened; or none */
 } rx_unlinked;
 
 typedef struct rx_action {
@@ -204,8 +205,10 @@ static inline rx_entry *rx_read_private(rx *r, rg_word *w, rx_kind kind, rg_node
 /* A later step sees `value`; takes over a reference for objects. False: MemoryError. */
 bool rx_write(rx *, rx_entry *, uint64_t value);
 rg_node *rx_new_node(rx *, PyObject *value); /* owns a new reference to value */
+rg_wide *rx_new_wide(rx *, PyObject *value); /* the same; value may be NULL */
 bool rx_is_private(rx *, rg_node *);
 bool rx_unlink(rx *, rg_node *, PyObject *value);
+bool rx_unlink_named(rx *, rg_word *);
 /* The entry is of this part of a structure. */
 static inline void rx_is_part(rx_entry *e, rg_takers *t, int part)
 {

@@ -21,6 +21,7 @@ static const x_scenario *const lists[] = {
     s_controls,
     s_litmus,
     s_records,
+    s_deque,
 };
 static const char *only, *replay, *mode_name;
 static double seconds = 1;

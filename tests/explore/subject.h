@@ -56,5 +56,6 @@ extern const x_scenario s_wait[];
 extern const x_scenario s_controls[];
 extern const x_scenario s_litmus[];
 extern const x_scenario s_records[];
+extern const x_scenario s_deque[];
 
 #endif
