@@ -11,6 +11,8 @@ alone is a :class:`reagents.Reagent`.
 'job'
 """
 
-from reagents._core import AtomicInt, Counter, Empty, Exchanger, Queue, Stack
+from lockfree.map import Map
+from lockfree.set import Set
+from reagents._core import AtomicInt, Binding, Counter, Empty, Exchanger, Queue, Stack
 
-__all__ = ["AtomicInt", "Counter", "Empty", "Exchanger", "Queue", "Stack"]
+__all__ = ["AtomicInt", "Binding", "Counter", "Empty", "Exchanger", "Map", "Queue", "Set", "Stack"]
