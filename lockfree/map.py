@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
 from reprlib import recursive_repr
+from types import MappingProxyType
 from typing import Any, Self, TypeVar, overload
 
 from reagents._core import BaseMap
@@ -17,9 +18,9 @@ class _Keys(KeysView[_K]):
     __slots__ = ()
 
     @property
-    def mapping(self) -> Mapping[_K, Any]:
-        """The map that this is a view of."""
-        return self._mapping
+    def mapping(self) -> MappingProxyType[_K, Any]:
+        """The map that this is a view of, to be read only."""
+        return MappingProxyType(self._mapping)
 
     @classmethod
     def _from_iterable(cls, it: Iterable[_T]) -> set[_T]:
@@ -34,9 +35,9 @@ class _Values(ValuesView[_V]):
     _mapping: Map[Any, _V]
 
     @property
-    def mapping(self) -> Mapping[Any, _V]:
-        """The map that this is a view of."""
-        return self._mapping
+    def mapping(self) -> MappingProxyType[Any, _V]:
+        """The map that this is a view of, to be read only."""
+        return MappingProxyType(self._mapping)
 
     def __iter__(self) -> Iterator[_V]:
         return self._mapping._values()
@@ -54,9 +55,9 @@ class _Items(ItemsView[_K, _V]):
     _mapping: Map[_K, _V]
 
     @property
-    def mapping(self) -> Mapping[_K, _V]:
-        """The map that this is a view of."""
-        return self._mapping
+    def mapping(self) -> MappingProxyType[_K, _V]:
+        """The map that this is a view of, to be read only."""
+        return MappingProxyType(self._mapping)
 
     @classmethod
     def _from_iterable(cls, it: Iterable[_T]) -> set[_T]:
@@ -194,7 +195,7 @@ class Map(BaseMap[_K, _V]):
         """
         return _Items(self)
 
-    def copy(self) -> Self:
+    def copy(self) -> Map[_K, _V]:
         """copy()
 
         A new map with the keys and values that were there at one instant.
@@ -203,7 +204,7 @@ class Map(BaseMap[_K, _V]):
         >>> Map(a=1).copy()
         Map({'a': 1})
         """
-        new = self.__class__()
+        new: Map[_K, _V] = Map()
         new._fill(self.snapshot())
         return new
 
@@ -219,7 +220,7 @@ class Map(BaseMap[_K, _V]):
     def __ror__(self, other: Any) -> Map[Any, Any]:
         if not isinstance(other, dict):
             return NotImplemented
-        new = self.__class__()
+        new: Map[Any, Any] = Map()
         new.update(other)
         new.update(self)
         return new

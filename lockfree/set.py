@@ -23,6 +23,13 @@ def _is_set(other: object) -> bool:
     return isinstance(other, set | frozenset | BaseSet)
 
 
+def _new(items: Iterable[Any]) -> Set[Any]:
+    new: Set[Any] = Set()
+    for item in items:
+        new.add(item)
+    return new
+
+
 class Set(BaseSet[_T]):
     """Set(iterable=(), /)
 
@@ -48,7 +55,7 @@ class Set(BaseSet[_T]):
         for item in iterable:
             self.add(item)
 
-    def copy(self) -> Self:
+    def copy(self) -> Set[_T]:
         """copy()
 
         A new Set with the items that were there at one instant.
@@ -57,15 +64,9 @@ class Set(BaseSet[_T]):
         >>> Set([1]).copy()
         Set({1})
         """
-        return self._new(self.snapshot())
+        return _new(self.snapshot())
 
     __copy__ = copy
-
-    def _new(self, items: Iterable[Any]) -> Self:
-        new = self.__class__()
-        for item in items:
-            new.add(item)
-        return new
 
     # ---- new sets
 
@@ -76,7 +77,7 @@ class Set(BaseSet[_T]):
         >>> Set([1]).union([2]) == {1, 2}
         True
         """
-        return self._new(self.snapshot().union(*map(_frozen, others)))
+        return _new(self.snapshot().union(*map(_frozen, others)))
 
     def intersection(self, *others: Iterable[Any]) -> Set[_T]:
         """intersection(*others)
@@ -85,7 +86,7 @@ class Set(BaseSet[_T]):
         >>> Set([1, 2]).intersection([2])
         Set({2})
         """
-        return self._new(self.snapshot().intersection(*map(_frozen, others)))
+        return _new(self.snapshot().intersection(*map(_frozen, others)))
 
     def difference(self, *others: Iterable[Any]) -> Set[_T]:
         """difference(*others)
@@ -94,7 +95,7 @@ class Set(BaseSet[_T]):
         >>> Set([1, 2]).difference([2])
         Set({1})
         """
-        return self._new(self.snapshot().difference(*map(_frozen, others)))
+        return _new(self.snapshot().difference(*map(_frozen, others)))
 
     def symmetric_difference(self, other: Iterable[Any], /) -> Set[Any]:
         """symmetric_difference(other, /)
@@ -103,7 +104,7 @@ class Set(BaseSet[_T]):
         >>> Set([1, 2]).symmetric_difference([2, 3]) == {1, 3}
         True
         """
-        return self._new(self.snapshot().symmetric_difference(_frozen(other)))
+        return _new(self.snapshot().symmetric_difference(_frozen(other)))
 
     def __or__(self, other: Any) -> Set[Any]:
         return self.union(other) if _is_set(other) else NotImplemented
@@ -120,7 +121,7 @@ class Set(BaseSet[_T]):
     __ror__, __rand__, __rxor__ = __or__, __and__, __xor__
 
     def __rsub__(self, other: Any) -> Set[Any]:
-        return self._new(_frozen(other) - self.snapshot()) if _is_set(other) else NotImplemented
+        return _new(_frozen(other) - self.snapshot()) if _is_set(other) else NotImplemented
 
     # ---- changing this one, item after item
 
@@ -254,10 +255,15 @@ class Set(BaseSet[_T]):
 
     __hash__ = None  # type: ignore[assignment]
 
-    @recursive_repr("Set({...})")
+    @recursive_repr("...")
+    def _inside(self) -> str:
+        return ", ".join(map(repr, self))
+
     def __repr__(self) -> str:
-        inside = ", ".join(map(repr, self))
-        return f"{type(self).__name__}({{{inside}}})" if inside else f"{type(self).__name__}()"
+        inside = self._inside()
+        if inside and inside != "...":
+            inside = f"{{{inside}}}"
+        return f"{type(self).__name__}({inside})"
 
 
 Set.__module__ = "lockfree"

@@ -82,7 +82,8 @@ typedef struct rg_place {
 
 /* False: no memory. */
 bool rg_hash_init(rg_slot *, rg_hash *, uint64_t absent, uint64_t dead, rg_reclaim_fn gone);
-/* Nobody else knows it any more. Keys and values are gone. Gives all the rest up, late; without memory, never. */
+/* Nobody else knows it any more. Keys and values are gone. Gives all the rest up, late; without memory, never. *t itself is to be
+ * given up after that, as late. */
 void rg_hash_close(rg_slot *, rg_hash *);
 
 /* Spreads what a hash has in its higher bits over the lower ones, and is a bijection. Of each 64 numbers in a row the

@@ -54,15 +54,24 @@ static void free_memory(rg_slot *s, void *p)
     rg_free(p);
 }
 
+static void give_up(rg_slot *s, void *p, rg_reclaim_fn fn)
+{
+#ifdef RG_EXCLUSIVE
+    fn(s, p); /* as *t is given up, too */
+#else
+    rg_retire_lazily(s, p, fn);
+#endif
+}
+
 void rg_hash_close(rg_slot *s, rg_hash *t)
 {
     if (!t->counts || !rg_reserve(s, RG_HASH_SEGMENTS + 2)) return;
-    /* In this order, which is that of their reclaiming: the links between nodes lead through the segments. */
+    /* In this order, which is that of their reclaiming: the links between nodes lead through the buckets, *t's own among them. */
     uint64_t first = rg_load(&t->first[0]);
-    if (first != RG_TO_BUCKET) rg_retire_lazily(s, (void *)(uintptr_t)first, free_all);
+    if (first != RG_TO_BUCKET) give_up(s, (void *)(uintptr_t)first, free_all);
     for (unsigned k = 1; k < RG_HASH_SEGMENTS; k++)
-        if (segment_at(t, k)) rg_retire_lazily(s, segment_at(t, k), free_memory);
-    rg_retire_lazily(s, t->counts, free_memory);
+        if (segment_at(t, k)) give_up(s, segment_at(t, k), free_memory);
+    give_up(s, t->counts, free_memory);
 }
 
 /* ---- nodes that go --------------------------------------------------------------------------------------- */

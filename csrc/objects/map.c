@@ -16,12 +16,27 @@ static PyObject *missing(PyObject *key)
     return NULL;
 }
 
+/* As of dict: a subclass may have __missing__. */
+static RG_SLOW PyObject *getitem_missing(PyObject *self, PyObject *key)
+{
+    if (PyErr_Occurred()) return NULL;
+    PyObject *f = PyObject_GetAttrString((PyObject *)Py_TYPE(self), "__missing__");
+    if (!f) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) return NULL;
+        PyErr_Clear();
+        return missing(key);
+    }
+    PyObject *v = PyObject_CallFunctionObjArgs(f, self, key, NULL);
+    Py_DECREF(f);
+    return v;
+}
+
 static PyObject *map_getitem(PyObject *self, PyObject *key)
 {
     uint64_t h;
     if (!rg_key_hash(key, &h)) return NULL;
     PyObject *v = rg_table_get(table(self), key, h);
-    return v ? v : missing(key);
+    return v ? v : getitem_missing(self, key);
 }
 
 static int map_setitem(PyObject *self, PyObject *key, PyObject *value)
@@ -53,8 +68,7 @@ static PyObject *map_get(PyObject *self, PyObject *const *args, Py_ssize_t nargs
 
 static PyObject *set_default(PyObject *self, PyObject *key, uint64_t h, PyObject *value)
 {
-    PyObject *v = rg_table_get(table(self), key, h);
-    if (v || PyErr_Occurred()) return v;
+    PyObject *v = NULL;
     int r = rg_table_do(table(self), TABLE_DEFAULT, key, h, NULL, value, &v);
     return r > 0 ? Py_NewRef(value) : r == 0 ? v : NULL;
 }
@@ -93,7 +107,7 @@ static PyObject *map_popitem(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     PyObject *k, *v, *pair = NULL;
     int r = rg_table_pop(table(self), &k, &v);
-    if (r == 0) PyErr_Format(PyExc_KeyError, "popitem(): %s is empty", strrchr(Py_TYPE(self)->tp_name, '.') ? strrchr(Py_TYPE(self)->tp_name, '.') + 1 : Py_TYPE(self)->tp_name);
+    if (r == 0) PyErr_SetString(PyExc_KeyError, "popitem(): map is empty");
     if (r <= 0) return NULL;
     pair = PyTuple_Pack(2, k, v);
     Py_DECREF(k);
@@ -223,14 +237,10 @@ static int add(PyObject *self, PyObject *key)
 {
     uint64_t h;
     if (!rg_key_hash(key, &h)) return -1;
-    int r = rg_table_contains(table(self), key, h);
     PyObject *was = NULL;
-    if (r == 0) {
-        r = rg_table_do(table(self), TABLE_DEFAULT, key, h, NULL, Py_None, &was);
-        Py_XDECREF(was);
-        return r;
-    }
-    return r < 0 ? -1 : 0;
+    int r = rg_table_do(table(self), TABLE_DEFAULT, key, h, NULL, Py_None, &was);
+    Py_XDECREF(was);
+    return r;
 }
 
 static PyObject *set_add(PyObject *self, PyObject *key)

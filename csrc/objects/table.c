@@ -256,12 +256,17 @@ static RG_SLOW int change_slow(TableObject *m, rg_table_change what, PyObject *k
 
 int rg_table_do(TableObject *m, rg_table_change what, PyObject *key, uint64_t hash, PyObject *expected, PyObject *value, PyObject **out)
 {
-    /* The commonest, with nothing in the way. */
+    /* The commonest, with nothing in the way: the key is there. */
     rg_slot *s = rg_at_hand(m->st);
-    if (__builtin_expect(what == TABLE_SET && s && rg_has_room(s, 1) && rg_glance(s), 1)) {
+    if (__builtin_expect(what <= TABLE_DEFAULT && s && rg_has_room(s, 1) && rg_glance(s), 1)) {
         rg_wide *n;
         uint64_t old;
         if (rg_hash_look(&m->t, hash, rg_key_same, key, &n, &old) == RG_SIGHT_FOUND && old != RG_ABSENT) {
+            if (what == TABLE_DEFAULT) {
+                *out = Py_NewRef(object(old));
+                rg_glanced(s);
+                return 0;
+            }
             Py_INCREF(value);
             if (__builtin_expect(rg_cas_once(&s->desc, rg_hash_binding(n), old, (uint64_t)(uintptr_t)value), 1)) {
                 displaced(s, n, old, value);
