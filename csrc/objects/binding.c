@@ -1,8 +1,15 @@
 /* binding.c - see binding.h: the marks, the traces, and Binding, the Ref-like view of one key of a map. */
 #include "binding.h"
 
-rg_mark rg_absent_mark = { PyObject_HEAD_INIT(&PyBaseObject_Type) 0 };
-rg_mark rg_dead_mark = { PyObject_HEAD_INIT(&PyBaseObject_Type) 0 };
+/* Words that hold them own no references, while what a reaction does with them may count: so before there were immortal
+ * objects they get more references than anybody can give up. */
+#if PY_VERSION_HEX >= 0x030c0000
+#define FOR_EVER PyObject_HEAD_INIT(&PyBaseObject_Type)
+#else
+#define FOR_EVER { _PyObject_EXTRA_INIT PY_SSIZE_T_MAX / 2, &PyBaseObject_Type },
+#endif
+rg_mark rg_absent_mark = { FOR_EVER 0 };
+rg_mark rg_dead_mark = { FOR_EVER 0 };
 
 /* ---- traces -------------------------------------------------------------------------------------- */
 
