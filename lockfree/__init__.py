@@ -12,8 +12,11 @@ alone is a :class:`reagents.Reagent`.
 """
 
 from lockfree.deque import Deque
+from lockfree.map import Map
+from lockfree.set import Set
 from reagents._core import (
     AtomicInt,
+    Binding,
     Counter,
     Empty,
     Exchanger,
@@ -27,14 +30,17 @@ from reagents._core import (
 
 __all__ = [
     "AtomicInt",
+    "Binding",
     "Counter",
     "Deque",
     "Empty",
     "Exchanger",
     "Full",
     "LifoQueue",
+    "Map",
     "PriorityQueue",
     "Queue",
+    "Set",
     "ShutDown",
     "Stack",
 ]

@@ -1,0 +1,71 @@
+/* table.h - a hash table (core/hash.h) of objects: what Map and Set are made of. A Set's values are None. */
+#ifndef RG_TABLE_H
+#define RG_TABLE_H
+
+#include "../core/hash.h"
+#include "binding.h"
+
+typedef struct TableObject {
+    PyObject_HEAD
+    rg_state *st;
+    PyObject *weakrefs;
+    rg_word finger; /* where popitem looks first: a hash */
+    rg_hash t;
+} TableObject;
+
+/* The hash of a key, mixed. False: TypeError, or whatever __hash__ raised. */
+static inline bool rg_key_hash(PyObject *key, uint64_t *hash)
+{
+    Py_hash_t h = PyObject_Hash(key);
+    *hash = rg_hash_mix((uint64_t)h);
+    return h != -1;
+}
+
+typedef enum {
+    TABLE_SET,     /* the value, whatever there was */
+    TABLE_DEFAULT, /* unless the key has one; *out: the one that it has then */
+    TABLE_REPLACE, /* if it has `expected` */
+    TABLE_REMOVE   /* *out, if not NULL: what it had */
+} rg_table_change;
+
+/* New reference; NULL: the key is missing, or an error is set. */
+PyObject *rg_table_get(TableObject *, PyObject *key, uint64_t hash);
+/* 1, 0, or -1 with an error set. */
+int rg_table_contains(TableObject *, PyObject *key, uint64_t hash);
+/* Whether it changed anything: 1, 0, or -1 with an error set. *out: a new reference. */
+int rg_table_do(TableObject *, rg_table_change, PyObject *key, uint64_t hash, PyObject *expected, PyObject *value, PyObject **out);
+/* Takes some key out. 1; 0: there is none; -1. */
+int rg_table_pop(TableObject *, PyObject **key, PyObject **value);
+void rg_table_clear(TableObject *); /* one after the other */
+/* The first bound node behind all of a hash, or of all; *value is what it is bound to. Pinned. NULL: none. */
+rg_wide *rg_table_behind(rg_slot *, rg_hash *, const uint64_t *after, uint64_t *value, bool *no_memory);
+Py_ssize_t rg_table_len(TableObject *);
+/* All keys and values at one instant: a tuple of keys and one of values. */
+bool rg_table_snapshot(TableObject *, PyObject **keys, PyObject **values);
+
+extern const rg_binder rg_table_binder;
+
+typedef enum { TABLE_KEYS, TABLE_VALUES, TABLE_ITEMS } rg_table_kind;
+PyObject *rg_table_iter(TableObject *, rg_table_kind);
+
+/* tp_new, tp_traverse, tp_clear and tp_dealloc of both. */
+PyObject *rg_table_new(PyTypeObject *, PyObject *args, PyObject *kw);
+int rg_table_traverse(PyObject *, visitproc, void *);
+int rg_table_tp_clear(PyObject *);
+void rg_table_dealloc(PyObject *);
+
+/* table_walk.c and table.c: keys, compared where that takes no code of anybody's: 1, 0; -1: it might. */
+int rg_key_same_slow(PyObject *, PyObject *);
+static inline int rg_key_same(const void *key, const rg_wide *n)
+{
+    PyObject *a = (PyObject *)(uintptr_t)n->node.value, *b = (PyObject *)(uintptr_t)key;
+    if (a == b) return 1;
+#if PY_VERSION_HEX >= 0x030c0000
+    if (PyLong_CheckExact(a) && PyLong_CheckExact(b) && PyUnstable_Long_IsCompact((PyLongObject *)a) &&
+        PyUnstable_Long_IsCompact((PyLongObject *)b))
+        return PyUnstable_Long_CompactValue((PyLongObject *)a) == PyUnstable_Long_CompactValue((PyLongObject *)b);
+#endif
+    return rg_key_same_slow(a, b);
+}
+
+#endif
