@@ -13,4 +13,6 @@ alone is a :class:`reagents.Reagent`.
 
 from reagents._core import AtomicInt, Counter, Empty, Exchanger, Queue, Stack
 
-__all__ = ["AtomicInt", "Counter", "Empty", "Exchanger", "Queue", "Stack"]
+from .sortedmap import SortedMap
+
+__all__ = ["AtomicInt", "Counter", "Empty", "Exchanger", "Queue", "SortedMap", "Stack"]

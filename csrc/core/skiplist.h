@@ -5,8 +5,8 @@
  * the next tower's address, or 0, with bit 0 as a mark: the tower that *holds* the link is being removed, and the
  * link never changes again.
  *
- * What is in the map: the value word alone says it. `absent`: no such binding now, but the tower stays, for there is
- * somebody who logs its word or waits for it. `dead`: no such binding, for good. Anything else is the value.
+ * What is in the map: the value word alone says it. The caller has two marks that are no values, absent: no such binding
+ * now, but the tower stays, for somebody logs its word or waits for it; and dead: no such binding, for good.
  *
  * Invariants.
  *   1. At level 0 the towers that can be reached from the head have growing keys; so at each level, which is a
@@ -64,13 +64,10 @@ _Static_assert(sizeof(rg_tower) == sizeof(rg_wide), "a tower of two levels is a 
 
 typedef struct rg_skiplist {
     rg_word top; /* a level that no tower has reached yet, or RG_LEVELS; a hint */
-    uint64_t absent, dead;
     /* The tower was retired: its key may be given up. Pinned; one place is reserved for that. */
     void (*gone)(rg_slot *, rg_tower *);
     rg_tower head; /* never marked; its key and value are nothing */
     rg_word above[RG_LEVELS - 2];
-    char apart[RG_CACHE_LINE]; /* who counts does not disturb who searches */
-    rg_word count;
 } rg_skiplist;
 
 typedef enum rg_sought { RG_SOUGHT, RG_UNSURE, RG_NO_ROOM } rg_sought;
@@ -103,15 +100,12 @@ static inline uint64_t rg_tower_next(rg_slot *s, rg_tower *t, unsigned level)
     return level == 0 ? rg_read(&s->domain->space, s->index, &t->node.next) : rg_load(rg_tower_link(t, level));
 }
 
-static inline void rg_skip_open(rg_skiplist *sl, uint64_t absent, uint64_t dead, void (*gone)(rg_slot *, rg_tower *))
+static inline void rg_skip_open(rg_skiplist *sl, void (*gone)(rg_slot *, rg_tower *))
 {
     for (unsigned l = 0; l < RG_LEVELS; l++) rg_store_rlx(rg_tower_link(&sl->head, l), 0); /* relaxed: private yet */
     rg_store_rlx(&sl->head.node.meta, (uint64_t)RG_LEVELS << 28);
-    rg_store_rlx(&sl->head.value, absent);
+    rg_store_rlx(&sl->head.value, 0);
     rg_store_rlx(&sl->top, 1);
-    rg_store_rlx(&sl->count, 0);
-    sl->absent = absent;
-    sl->dead = dead;
     sl->gone = gone;
 }
 

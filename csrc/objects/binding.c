@@ -328,6 +328,6 @@ static PyType_Slot slots[] = {
 PyType_Spec rg_binding_spec = {
     .name = "lockfree.Binding",
     .basicsize = sizeof(BindingObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = slots,
 };

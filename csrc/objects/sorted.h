@@ -8,13 +8,23 @@
 #define RG_SORTED_H
 
 #include "../core/skiplist.h"
-#include "words.h"
+#include "binding.h"
+
+#define RG_SORTED_CELLS 8u /* a power of two */
+
+/* How many bindings there are is the sum of the cells; a thread counts in that of its slot. What is called directly
+ * counts after the fact, so the sum is exact when nobody is in the middle of a change. */
+typedef struct rg_cell {
+    rg_word n;
+    char apart[RG_CACHE_LINE - sizeof(rg_word)];
+} rg_cell;
 
 typedef struct SortedMap {
     PyObject_HEAD
     rg_state *st;
     PyObject *weakrefs;
     rg_skiplist list;
+    rg_cell cells[RG_SORTED_CELLS];
 } SortedMap;
 
 typedef enum { KEY_ANY, KEY_INT, KEY_FLOAT, KEY_STR, KEY_BYTES } rg_key_kind;
@@ -29,6 +39,7 @@ typedef struct rg_quest {
     rg_path path;
     rg_tower **held;
     size_t n_held, cap;
+    rg_tower *made; /* by rg_sorted_link */
     rg_tower *first[32];
 } rg_quest;
 
@@ -45,24 +56,39 @@ bool rg_quest_run(SortedMap *, rg_slot *, rg_quest *, bool cuts);
 int rg_quest_equal(SortedMap *, rg_slot *, rg_quest *);
 /* Gives up what it holds. */
 void rg_quest_close(rg_slot *, rg_quest *);
-/* The same search without Python code: RG_UNSURE where it would take some. Pinned. */
-rg_sought rg_quest_try(SortedMap *, rg_slot *, rg_quest *, int *equal);
-
-static inline bool rg_is_present(SortedMap *m, uint64_t v) { return v != m->list.absent && v != m->list.dead; }
+/* Holds what path says, so that it stays good when the caller unpins. Pinned. False: no memory. */
+bool rg_quest_hold(SortedMap *, rg_quest *);
+/* The same search without Python code: RG_UNSURE where it would take some. equal: if not NULL, as rg_quest_equal. Pinned. */
+rg_sought rg_quest_try(SortedMap *, rg_slot *, rg_quest *, bool cuts, int *equal);
 
 /* Dropped after a grace period, at once where nobody can be looking, and never while pinned. One place is reserved. */
 void rg_sorted_late(rg_slot *, PyObject *);
-/* Bindings that came, or went. */
-static inline void rg_sorted_count(SortedMap *m, int64_t n) { rg_fetch_add(&m->list.count, (uint64_t)n); }
-/* A tower whose value has just become dead: marks it and cuts it where that takes no Python code. Pinned. */
-void rg_sorted_bury(SortedMap *, rg_slot *, rg_tower *);
+/* rg_skiplist's. */
+void rg_sorted_gone(rg_slot *, rg_tower *);
+/* Bindings that came, or went. Pinned. */
+void rg_sorted_count(SortedMap *, rg_slot *, int64_t by);
+static inline rg_word *rg_sorted_cell(SortedMap *m, rg_slot *s) { return &m->cells[s->index & (RG_SORTED_CELLS - 1)].n; }
+/* Links a new tower for the key where the quest has led to, with a value whose reference it takes if it succeeds. 1, 0:
+ * something came between, or -1: no memory, MemoryError set. Pinned all the while. */
+int rg_sorted_link(SortedMap *, rg_slot *, rg_quest *, uint64_t value);
 /* A new reference to the value of a key, or NULL: no such key, or an error. */
 PyObject *rg_sorted_get(SortedMap *, PyObject *key);
 /* Binds; keep: not if it is bound. *was: what it was bound to, a new reference, or NULL. */
 bool rg_sorted_set(SortedMap *, PyObject *key, PyObject *value, bool keep, PyObject **was);
 /* Unbinds; *was as above. */
 bool rg_sorted_delete(SortedMap *, PyObject *key, PyObject **was);
+/* Replaces the value old by new_: 1, 0 or -1. */
+int rg_sorted_replace(SortedMap *, PyObject *key, PyObject *old, PyObject *new_);
+/* rg_binder's. */
+void rg_sorted_sweep(PyObject *m, rg_node *);
+bool rg_sorted_clear(SortedMap *);
 
-extern PyMethodDef rg_sorted_methods[];
+/* sorted_steps.c */
+extern const rg_binder rg_sorted_binder;
+
+/* sorted_iter.c */
+typedef enum { GIVE_KEYS, GIVE_VALUES, GIVE_ITEMS } rg_gives;
+/* From lo to hi, NULL or None being no bound; with those keys themselves if so. Backwards if so. */
+PyObject *rg_sorted_iterator(SortedMap *, rg_gives, PyObject *lo, PyObject *hi, bool with_lo, bool with_hi, bool backwards);
 
 #endif

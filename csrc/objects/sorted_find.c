@@ -105,8 +105,7 @@ static bool hold(SortedMap *m, rg_quest *q, rg_tower *t)
     return true;
 }
 
-/* All that the search has seen and may need. */
-static bool hold_path(SortedMap *m, rg_quest *q)
+bool rg_quest_hold(SortedMap *m, rg_quest *q)
 {
     rg_path *p = &q->path;
     while (p->held > p->level + 1) { /* of a search that is over the level is -1 */
@@ -120,7 +119,7 @@ static bool hold_path(SortedMap *m, rg_quest *q)
 /* Whether t's key is less than ours, or, swapped, ours less than it. 1, 0; -1 with an error set and unpinned. */
 static int ask(SortedMap *m, rg_slot *s, rg_quest *q, rg_tower *t, bool swapped)
 {
-    if (!hold_path(m, q)) {
+    if (!rg_quest_hold(m, q)) {
         rg_unpin(s);
         PyErr_NoMemory();
         return -1;
@@ -165,13 +164,12 @@ int rg_quest_equal(SortedMap *m, rg_slot *s, rg_quest *q)
     return c < 0 ? -1 : !c;
 }
 
-rg_sought rg_quest_try(SortedMap *m, rg_slot *s, rg_quest *q, int *equal)
+rg_sought rg_quest_try(SortedMap *m, rg_slot *s, rg_quest *q, bool cuts, int *equal)
 {
-    rg_sought r = search(m, s, q, true, -1);
+    rg_sought r = search(m, s, q, cuts, -1);
+    if (!equal) return r;
     rg_tower *t = r == RG_SOUGHT ? rg_tower_of(q->path.after[0]) : NULL;
-    *equal = 0;
-    if (!t || !equal || !q->key || q->upper) return r;
-    int c = order(q, t);
+    int c = t ? order(q, t) : 1;
     *equal = c == 0;
     return c == UNTOLD ? RG_UNSURE : r;
 }
