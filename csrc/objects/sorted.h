@@ -82,6 +82,9 @@ int rg_sorted_replace(SortedMap *, PyObject *key, PyObject *old, PyObject *new_)
 /* rg_binder's. */
 void rg_sorted_sweep(PyObject *m, rg_node *);
 bool rg_sorted_clear(SortedMap *);
+/* The first binding, or the last, out of the map if so: 1 with new references; 0, there is none; -1, an error is set; or 2,
+ * nothing was done, this takes a reaction. */
+int rg_sorted_end(SortedMap *, bool last, bool remove, PyObject **key, PyObject **value);
 
 /* sorted_steps.c */
 extern const rg_binder rg_sorted_binder;

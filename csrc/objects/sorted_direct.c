@@ -242,6 +242,51 @@ void rg_sorted_sweep(PyObject *owner, rg_node *node)
     rg_release(key);
 }
 
+/* Linearizes at the k-CAS, or at the instant that the validation finds, of the link beyond which nothing lies and of the
+ * value; of an empty map at the read of the head's link. */
+int rg_sorted_end(SortedMap *m, bool last, bool remove, PyObject **key, PyObject **value)
+{
+    const rg_space *sp = &m->st->domain->space;
+    rg_slot *s = rg_begin(m->st, m, remove ? "pop" : "peek");
+    if (!s) return -1;
+    rg_quest q;
+    rg_tower *t = NULL, *head = &m->list.head;
+    int found = 2;
+    rg_pin(s);
+    if (last) {
+        rg_quest_open(&q, NULL, false);
+        if (rg_quest_try(m, s, &q, true, NULL) == RG_SOUGHT) t = q.path.before[0];
+    } else if (rg_skip_next_cut(s, &m->list, head, &t) == RG_SOUGHT && !t) {
+        found = 0;
+    }
+    uint64_t w = t && t != head ? value_of(s, t) : RG_ABSENT;
+    if (rg_is_bound(w) && rg_reserve(s, 1)) { /* without room the reaction will say so */
+        rg_word *link = last ? &t->node.next : &head->node.next;
+        uint64_t to = last ? 0 : rg_tower_word(t);
+        rg_cas_entry e[] = { { link, to, to }, { &t->value, w, remove ? RG_DEAD : w } };
+        *key = Py_NewRef(rg_tower_key(t)); /* it is in, or it all comes to nothing: then it is not the last reference */
+        *value = Py_NewRef(rg_object_of(w));
+        if ((remove ? rg_kcas(sp, s->index, e, 2) : rg_validate(sp, s->index, e, 2)) == RG_SUCCEEDED) {
+            found = 1;
+        } else {
+            rg_unpin(s);
+            Py_CLEAR(*key);
+            Py_CLEAR(*value);
+            return 2;
+        }
+    }
+    if (found == 1 && remove) {
+        rg_sorted_late(s, *value);
+        rg_sorted_count(m, s, -1);
+        rg_wake(s, &t->value);
+        rg_tower_mark(s, t);
+        if (!last) rg_skip_cut_first(s, &m->list);
+    }
+    rg_unpin(s);
+    if (found == 1 && remove && last) cut(m, s, *key);
+    return found;
+}
+
 bool rg_sorted_clear(SortedMap *m)
 {
     rg_slot *s = rg_begin(m->st, m, "clear");

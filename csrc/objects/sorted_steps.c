@@ -369,29 +369,50 @@ static PyObject *range_of(const char *name, PyObject *const *args, Py_ssize_t na
     return ends[0] == Py_None && ends[1] == Py_None ? Py_NewRef(Py_None) : PyTuple_Pack(2, ends[0], ends[1]);
 }
 
+static PyObject *nothing(const char *name)
+{
+    PyErr_Format(PyExc_KeyError, "%s(): there is no such binding", name);
+    return NULL;
+}
+
 static PyObject *at_once(PyObject *self, const rg_op *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
 {
     rg_state *st = ((SortedMap *)self)->st;
     PyObject *x = range_of(op->name, args, nargs, kw), *n = x ? rg_reagent_new(st, op, self, NULL) : NULL, *y = NULL;
     bool blocked = false;
     if (n) y = rg_try(st, (Reagent *)n, x, &blocked);
-    if (blocked) PyErr_Format(PyExc_KeyError, "%s(): there is no such binding", op->name);
+    if (blocked) nothing(op->name);
     Py_XDECREF(n);
     Py_XDECREF(x);
     return y;
 }
 
-#define DIRECT(NAME)                                                                                              \
-    static const rg_op op_##NAME;                                                                                  \
-    static PyObject *direct_##NAME(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)         \
-    {                                                                                                              \
-        return at_once(self, &op_##NAME, args, nargs, kw);                                                         \
+/* Without bounds. */
+static PyObject *end_at_once(PyObject *self, const rg_op *op, bool last, bool remove)
+{
+    PyObject *k, *v, *pair = PyTuple_New(2); /* first: where there is no memory for it nothing may have happened */
+    int found = pair ? rg_sorted_end((SortedMap *)self, last, remove, &k, &v) : -1;
+    if (found == 1) {
+        PyTuple_SET_ITEM(pair, 0, k);
+        PyTuple_SET_ITEM(pair, 1, v);
+        return pair;
     }
-DIRECT(min)
-DIRECT(max)
-DIRECT(pop_min)
-DIRECT(pop_max)
-DIRECT(snapshot)
+    Py_XDECREF(pair);
+    return found == 0 ? nothing(op->name) : found == 2 ? at_once(self, op, NULL, 0, NULL) : NULL;
+}
+
+#define DIRECT(NAME, FAST)                                                                                        \
+    static const rg_op op_##NAME;                                                                                 \
+    static PyObject *direct_##NAME(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)         \
+    {                                                                                                             \
+        if (!nargs && !kw) return FAST;                                                                           \
+        return at_once(self, &op_##NAME, args, nargs, kw);                                                        \
+    }
+DIRECT(min, end_at_once(self, &op_min, false, false))
+DIRECT(max, end_at_once(self, &op_max, true, false))
+DIRECT(pop_min, end_at_once(self, &op_pop_min, false, true))
+DIRECT(pop_max, end_at_once(self, &op_pop_max, true, true))
+DIRECT(snapshot, at_once(self, &op_snapshot, NULL, 0, NULL))
 
 #define RANGE "lo and hi bound the keys: lo <= key < hi, None being no bound. "
 #define INPUT "As a reagent it blocks\nwhile there is none; its input is None or a pair (lo, hi). "
