@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
 from itertools import islice
 from reprlib import recursive_repr
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from reagents._core import _SortedMap
+
+if TYPE_CHECKING:
+    from reagents import Reagent
 
 __all__ = ["SortedMap"]
 
@@ -48,6 +51,50 @@ class SortedItemsView(_Reversible, ItemsView[_K, _V]):
 
     __slots__ = ()
     _gives = _ITEMS
+
+
+class SortedRange(Generic[_K, _V]):
+    """What `between(lo, hi)` of a SortedMap returns: reagents on the bindings with lo <= key < hi.
+
+    >>> from lockfree import Queue
+    >>> m, q = SortedMap(a=1, b=2, c=3), Queue()
+    >>> (m.between('b', None).pop_min >> q.put)()
+    >>> q.get()
+    ('b', 2)
+    """
+
+    __slots__ = ("_hi", "_lo", "_map")
+
+    def __init__(self, mapping: SortedMap[_K, _V], lo: _K | None, hi: _K | None) -> None:
+        self._map, self._lo, self._hi = mapping, lo, hi
+
+    @property
+    def min(self) -> Reagent[Any, tuple[_K, _V]]:
+        """A reagent: the binding with the smallest key; blocks while there is none."""
+        return self._map._within(0, self._lo, self._hi)
+
+    @property
+    def max(self) -> Reagent[Any, tuple[_K, _V]]:
+        """A reagent: the binding with the largest key; blocks while there is none."""
+        return self._map._within(1, self._lo, self._hi)
+
+    @property
+    def pop_min(self) -> Reagent[Any, tuple[_K, _V]]:
+        """A reagent: takes out the binding with the smallest key; blocks while there is none."""
+        return self._map._within(2, self._lo, self._hi)
+
+    @property
+    def pop_max(self) -> Reagent[Any, tuple[_K, _V]]:
+        """A reagent: takes out the binding with the largest key; blocks while there is none."""
+        return self._map._within(3, self._lo, self._hi)
+
+    @property
+    def snapshot(self) -> Reagent[Any, list[tuple[_K, _V]]]:
+        """A reagent: a list of the bindings, all at one instant; never blocks."""
+        return self._map._within(4, self._lo, self._hi)
+
+    def __repr__(self) -> str:
+        return f"<{type(self._map).__name__} at {id(self._map):#x} from {self._lo!r} to {self._hi!r}>"
 
 
 class SortedMap(_SortedMap[_K, _V]):
@@ -117,6 +164,16 @@ class SortedMap(_SortedMap[_K, _V]):
         for pair in islice(pairs, index if index >= 0 else -1 - index, None):
             return pair
         raise IndexError("the index is out of range")
+
+    def between(self, lo: _K | None = None, hi: _K | None = None) -> SortedRange[_K, _V]:
+        """Reagents min, max, pop_min, pop_max and snapshot on the bindings with lo <= key < hi, None being no bound.
+
+        As reagents only: m.min(lo, hi) and the like act at once.
+
+        >>> SortedMap(a=1, b=2, c=3).between('b').snapshot()
+        [('b', 2), ('c', 3)]
+        """
+        return SortedRange(self, lo, hi)
 
     def range(
         self,
@@ -246,10 +303,7 @@ class SortedMap(_SortedMap[_K, _V]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({{{', '.join(f'{k!r}: {v!r}' for k, v in self.items())}}})"
 
-    def __copy__(self) -> SortedMap[_K, _V]:
-        raise TypeError(f"cannot copy {type(self).__name__!r} object: use its copy()")
-
 
 _missing: Any = object()
 MutableMapping.register(SortedMap)
-SortedMap.__module__ = "lockfree"
+SortedMap.__module__ = SortedRange.__module__ = "lockfree"

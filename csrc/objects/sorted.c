@@ -192,6 +192,7 @@ static PyMethodDef methods[] = {
     { "clear", sorted_clear, METH_NOARGS, PyDoc_STR("clear($self, /)\n--\n\n"
       "Take out bindings, each in a step of its own, until none is found. Lock-free.\n\n"
       ">>> from lockfree import SortedMap\n>>> m = SortedMap(a=1)\n>>> m.clear()\n>>> len(m)\n0") },
+    { "_within", rg_sorted_within, METH_VARARGS, NULL },
     { "_iterate", sorted_iterate, METH_VARARGS, NULL },
     { "__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL },
     { "__reduce__", rg_refuse_pickle, METH_NOARGS, NULL },

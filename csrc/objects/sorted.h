@@ -87,7 +87,17 @@ bool rg_sorted_clear(SortedMap *);
 int rg_sorted_end(SortedMap *, bool last, bool remove, PyObject **key, PyObject **value);
 
 /* sorted_steps.c */
+/* Pinned again if it is RX_DONE; equal as rg_quest_equal, if not NULL. `other`: a quest whose path is to stay good, or NULL.
+ * To be closed in any case. */
+rx_outcome rg_sorted_seek(rx *, SortedMap *, rg_quest *, PyObject *key, bool upper, int *equal, rg_quest *other);
+/* The entry of a tower's value; RX_RETRY: it is DEAD. */
+rx_outcome rg_sorted_value_entry(rx *, SortedMap *, rg_tower *, rx_entry **);
+/* The entry of a tower's level-0 link; RX_RETRY: it is marked, or has changed since it was logged. */
+rx_outcome rg_sorted_link_entry(rx *, SortedMap *, rg_tower *, rx_entry **);
 extern const rg_binder rg_sorted_binder;
+
+/* sorted_range.c: (which, lo, hi), a reagent of between(lo, hi). */
+PyObject *rg_sorted_within(PyObject *self, PyObject *args);
 
 /* sorted_iter.c */
 typedef enum { GIVE_KEYS, GIVE_VALUES, GIVE_ITEMS } rg_gives;
