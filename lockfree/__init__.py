@@ -28,6 +28,8 @@ from reagents._core import (
     Stack,
 )
 
+from .sortedmap import SortedMap
+
 __all__ = [
     "AtomicInt",
     "Binding",
@@ -42,5 +44,6 @@ __all__ = [
     "Queue",
     "Set",
     "ShutDown",
+    "SortedMap",
     "Stack",
 ]

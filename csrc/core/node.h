@@ -34,6 +34,7 @@ typedef struct rg_wide {
 
 #define RG_HOLDERS ((1ULL << 19) - 1) /* bit 0 among them */
 #define RG_WIDE (1ULL << 19)
+#define RG_TALL (1ULL << 63) /* of a wide node: it is longer than that, and its memory is not kept */
 
 /* What one try at an operation came to. */
 typedef enum rg_tried {
@@ -111,7 +112,10 @@ static inline void rg_wide_free(rg_slot *s, rg_wide *w)
 static inline void rg_node_free(rg_slot *s, rg_node *n)
 {
     if (__builtin_expect((rg_load_rlx(&n->meta) & RG_WIDE) != 0, 0)) { /* relaxed: set before publication */
-        rg_wide_free(s, (rg_wide *)n);
+        if (rg_load_rlx(&n->meta) & RG_TALL)
+            rg_free(n);
+        else
+            rg_wide_free(s, (rg_wide *)n);
         return;
     }
     if (s->free_count >= RG_NODE_CACHE) {
