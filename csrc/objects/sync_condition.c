@@ -37,7 +37,8 @@ typedef struct Condition {
     rg_word open, closed; /* groups */
     PyObject *waiting;    /* the end of a channel where composed waits are */
     PyObject *wait;       /* its swap */
-    PyObject *meeting;    /* meeting(n): a reagent that meets at most n of them; None: all */
+    PyObject *meet;       /* a reagent that meets one of them, or none */
+    PyObject *met;        /* the same, and says which */
 } Condition;
 
 #define ONE_JOINED (1ULL << 31)
@@ -144,15 +145,20 @@ static rx_outcome notify_step(rx *r, Condition *c, uint64_t n, PyObject **y)
         *y = Py_NewRef(Py_None);
         return RX_DONE;
     }
-    /* Is there a composed wait? */
-    if (!(o = rx_leave(r), o == RX_DONE)) return o;
-    PyObject *many = n < ALL ? PyLong_FromUnsignedLongLong(n) : Py_NewRef(Py_None);
-    PyObject *meeting = many ? PyObject_CallOneArg(c->meeting, many) : NULL;
-    Py_XDECREF(many);
-    o = rx_return(r, meeting);
-    if (o != RX_DONE) return o;
-    *y = meeting;
+    *y = Py_NewRef(c->meet); /* a composed wait, if there is one */
     return RX_GOTO;
+}
+
+/* What is left of x signals. */
+static rx_outcome step_signal(rx *r, Reagent *n, PyObject *x, PyObject **y)
+{
+    Condition *c = (Condition *)n->a;
+    uint64_t k;
+    if (!rg_int_of(x, &k)) return RX_ERROR;
+    rx_outcome o = held(r, c, "cannot notify on un-acquired lock");
+    if (o == RX_DONE) o = signal(r, c, &k);
+    if (o != RX_DONE) return o;
+    return (*y = rg_int_object(k)) ? RX_DONE : RX_ERROR;
 }
 
 static rx_outcome step_notify(rx *r, Reagent *n, PyObject *x, PyObject **y)
@@ -265,6 +271,7 @@ static rx_outcome step_restore(rx *r, Reagent *n, PyObject *x, PyObject **y)
 /* ---- direct calls ----------------------------------------------------------------------------------- */
 
 static const rg_op op_enlist = { .name = "enlist", .step = step_enlist };
+static const rg_op op_signal = { .name = "signal", .step = step_signal };
 static const rg_op op_take = { .name = "signalled", .step = step_take };
 static const rg_op op_give_up = { .name = "give_up", .step = step_give_up };
 static const rg_op op_withdraw = { .name = "withdraw", .step = step_withdraw };
@@ -336,9 +343,19 @@ static bool nobody(Condition *c, rg_slot *s)
     return !rg_somebody_waits(s) || !rg_list_first(s, &((Endpoint *)c->waiting)->side->offers);
 }
 
-static PyObject *notify(Condition *c, const rg_op *op, PyObject *n)
+/* At most n: no more than there are now, for who is met may come again. */
+static uint64_t composed_waits(Condition *c, rg_slot *s, uint64_t n)
 {
-    rg_slot *s = rg_begin(c->st, c, op->name);
+    rg_list *l = &((Endpoint *)c->waiting)->side->offers;
+    uint64_t k = 0;
+    for (rg_link *at = rg_list_first(s, l); at && k < n; at = rg_list_next(s, l, at)) k++;
+    return k;
+}
+
+/* The groups in one reaction, then composed waits one by one: one step is no more than two parties are sure to find. */
+static PyObject *notify(Condition *c, const char *name, uint64_t n)
+{
+    rg_slot *s = rg_begin(c->st, c, name);
     if (!s) return NULL;
     if (!sync_lock_is_mine(c->lock)) {
         PyErr_SetString(PyExc_RuntimeError, "cannot notify on un-acquired lock");
@@ -347,27 +364,41 @@ static PyObject *notify(Condition *c, const rg_op *op, PyObject *n)
     rg_pin(s);
     bool none = nobody(c, s);
     rg_unpin(s);
-    if (!none && sync_run(c->st, op, (PyObject *)c, NULL, n, for_ever, NULL) < 0) return NULL;
+    if (none || !n) Py_RETURN_NONE;
+    PyObject *x = rg_int_object(n), *left = NULL;
+    int k = x ? sync_run(c->st, &op_signal, (PyObject *)c, NULL, x, for_ever, &left) : -1;
+    Py_XDECREF(x);
+    if (k < 0) return NULL;
+    bool ok = rg_int_of(left, &n);
+    Py_DECREF(left);
+    s = ok ? rg_here(c->st) : NULL;
+    if (!s) return NULL;
+    rg_pin(s);
+    n = composed_waits(c, s, n);
+    rg_unpin(s);
+    for (bool met = true; n && met; n--) {
+        PyObject *y = rg_run(c->st, (Reagent *)c->met, Py_None, -1, NULL);
+        if (!y) return NULL;
+        met = y == Py_True;
+        Py_DECREF(y);
+    }
     Py_RETURN_NONE;
 }
-
-extern const rg_op rg_op_notify, rg_op_notify_all;
 
 static PyObject *direct_notify(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
 {
     static const char *const names[] = { "n", NULL };
     PyObject *v[SYNC_ARGS] = { NULL };
     if ((nargs || kw) && !sync_args("notify", names, args, nargs, kw, v)) return NULL;
-    if (!v[0]) return notify((Condition *)self, &rg_op_notify, Py_None);
-    PyObject *n = PyNumber_Index(v[0]), *y = n ? notify((Condition *)self, &rg_op_notify, n) : NULL;
-    Py_XDECREF(n);
-    return y;
+    uint64_t n = 1;
+    if (v[0] && !rg_int_from(v[0], &n)) return NULL;
+    return notify((Condition *)self, "notify", (int64_t)n > 0 ? n : 0);
 }
 
 static PyObject *direct_notify_all(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
 {
     (void)args;
-    return rg_arity("notify_all", nargs, kw, 0, 0) ? notify((Condition *)self, &rg_op_notify_all, Py_None) : NULL;
+    return rg_arity("notify_all", nargs, kw, 0, 0) ? notify((Condition *)self, "notify_all", ALL) : NULL;
 }
 
 static PyObject *direct_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
@@ -402,13 +433,14 @@ static const rg_op op_wait = { .name = "wait", .step = step_wait, .swaps = true,
     ">>> from lockfree import Queue\n>>> from lockfree.sync import Condition\n>>> c, q = Condition(), Queue()\n"
     ">>> q.put('item')\n>>> (c.wait + q.get)()\n'item'\n>>> with c:\n...     c.wait(timeout=0)\nFalse" };
 RG_BOUND(notify)
-const rg_op rg_op_notify = { .name = "notify", .step = step_notify, .swaps = true, .direct = direct_notify, .bound = direct_notify_bound,
+static const rg_op op_notify = { .name = "notify", .step = step_notify, .swaps = true, .direct = direct_notify, .bound = direct_notify_bound,
     .doc = "notify($self, n=1)\n--\n\n"
     "Wake at most n of those who wait now; they go on when they get the lock. Raises RuntimeError when this thread does not\n"
-    "hold the lock. Never blocks. A method and a reagent, whose input is n (None: 1): c.notify >> c.release. Lock-free.\n\n"
+    "hold the lock. Never blocks. A method and a reagent, whose input is n (None: 1): c.notify >> c.release; as one step it meets\n"
+    "at most one composed wait. Lock-free.\n\n"
     ">>> from lockfree.sync import Condition\n>>> c = Condition()\n>>> with c:\n...     c.notify()" };
 RG_BOUND(notify_all)
-const rg_op rg_op_notify_all = { .name = "notify_all", .step = step_notify_all, .swaps = true, .direct = direct_notify_all,
+static const rg_op op_notify_all = { .name = "notify_all", .step = step_notify_all, .swaps = true, .direct = direct_notify_all,
     .bound = direct_notify_all_bound, .doc = "notify_all($self)\n--\n\n"
     "As notify, all of them. A method and a reagent. Lock-free.\n\n"
     ">>> from lockfree.sync import Condition\n>>> c = Condition()\n>>> with c:\n...     c.notify_all()" };
@@ -420,16 +452,16 @@ RG_BOUND(release)
 static const rg_op op_release = { .name = "release", .step = step_release, .direct = direct_release, .bound = direct_release_bound,
     .doc = "release($self)\n--\n\nThe lock's release. A method and a reagent.\n\n"
     ">>> from lockfree.sync import Condition\n>>> c = Condition()\n>>> c.acquire()\nTrue\n>>> c.release()" };
-const rg_op *const rg_condition_ops[] = { &op_wait, &rg_op_notify, &rg_op_notify_all, &op_acquire, &op_release, NULL };
+const rg_op *const rg_condition_ops[] = { &op_wait, &op_notify, &op_notify_all, &op_acquire, &op_release, NULL };
 
 /* ---- life ------------------------------------------------------------------------------------------- */
 
-/* lockfree.sync.Condition, which alone makes them: (lock, the waiting end of a channel, meeting). */
+/* lockfree.sync.Condition, which alone makes them: (lock, the waiting end of a channel, meet, met). */
 static PyObject *condition_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kw))
 {
     rg_state *st = rg_state_of(type);
-    PyObject *lock, *waiting, *meeting;
-    if (!st || !PyArg_ParseTuple(args, "OO!O", &lock, st->endpoint_type, &waiting, &meeting)) return NULL;
+    PyObject *lock, *waiting, *meet, *met;
+    if (!st || !PyArg_ParseTuple(args, "OO!O!O!", &lock, st->endpoint_type, &waiting, st->reagent_type, &meet, st->reagent_type, &met)) return NULL;
     if (!sync_is_lock(st, lock)) {
         PyErr_Format(PyExc_TypeError, "a Condition's lock must be a Lock or RLock of lockfree.sync, not %.100s: waiting releases it "
                      "in the same step", Py_TYPE(lock)->tp_name);
@@ -446,7 +478,8 @@ static PyObject *condition_new(PyTypeObject *type, PyObject *args, PyObject *Py_
     c->st = st;
     c->lock = Py_NewRef(lock);
     c->waiting = Py_NewRef(waiting);
-    c->meeting = Py_NewRef(meeting);
+    c->meet = Py_NewRef(meet);
+    c->met = Py_NewRef(met);
     c->wait = wait;
     rg_store_rlx(&c->open, (uint64_t)(uintptr_t)open); /* relaxed: private yet */
     rg_store_rlx(&c->closed, (uint64_t)(uintptr_t)closed);
@@ -460,7 +493,8 @@ static int condition_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(c->lock);
     Py_VISIT(c->waiting);
     Py_VISIT(c->wait);
-    Py_VISIT(c->meeting);
+    Py_VISIT(c->meet);
+    Py_VISIT(c->met);
     return 0; /* groups refer to nothing but their type */
 }
 
@@ -471,7 +505,7 @@ static void condition_dealloc(PyObject *self)
     if (c->weakrefs) PyObject_ClearWeakRefs(self);
     Py_XDECREF((PyObject *)(uintptr_t)rg_load(&c->open));
     Py_XDECREF((PyObject *)(uintptr_t)rg_load(&c->closed));
-    PyObject *all[] = { c->lock, c->wait, c->waiting, c->meeting };
+    PyObject *all[] = { c->lock, c->wait, c->waiting, c->meet, c->met };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) rg_release(all[i]);
     rg_free_late(c->st, self);
 }

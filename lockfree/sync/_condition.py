@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from lockfree.sync._locks import Lock, RLock
-from reagents import Reagent, attempt, channel, computed, const
+from reagents import attempt, channel, const
 from reagents._core import BaseCondition
 
 __all__ = ["Condition"]
 
 _T = TypeVar("_T")
-
-_nothing = const(None)
 
 
 class Condition(BaseCondition):
@@ -42,17 +40,8 @@ class Condition(BaseCondition):
 
     def __new__(cls, lock: Lock | RLock | None = None) -> Self:
         waiting, notifying = channel()
-        meet = attempt(const(True) >> notifying.swap >> const(True), False)
-        meet_one = meet >> const(None)
-
-        def meeting(n: int | None) -> Reagent[Any, None]:
-            """Meets at most n composed waits, None: all there are."""
-            if n == 1:
-                return meet_one
-            rest = None if n is None else n - 1
-            return meet >> computed(lambda met: meeting(rest) if met else _nothing)
-
-        return super().__new__(cls, RLock() if lock is None else lock, waiting, meeting)
+        met = attempt(const(True) >> notifying.swap >> const(True), False)
+        return super().__new__(cls, RLock() if lock is None else lock, waiting, met >> const(None), met)
 
     def wait_for(self, predicate: Callable[[], _T], timeout: float | None = None) -> _T:
         """Wait until predicate() is true, looking again after each notify, at most timeout seconds in all.
