@@ -78,15 +78,22 @@ static rx_outcome step_lock_release(rx *r, Reagent *n, PyObject *x, PyObject **y
     return truth(rx_permits_give(r, (Permits *)n->a, 1), Py_None, y);
 }
 
-/* An exact int or a bool: no user code. */
+/* A number of permits, at least `least`; no user code runs. */
+static bool number_of(PyObject *x, int64_t least, const char *message, uint64_t *n)
+{
+    int overflow = 0;
+    long long v = PyLong_Check(x) ? PyLong_AsLongLongAndOverflow(x, &overflow) : least;
+    if (overflow < 0 || (!overflow && v < least)) {
+        PyErr_SetString(PyExc_ValueError, message);
+        return false;
+    }
+    return rg_int_of(x, n);
+}
+
 static bool count_of(PyObject *x, uint64_t *n)
 {
     *n = 1;
-    if (x == Py_None) return true;
-    if (!rg_int_of(x, n)) return false;
-    if ((int64_t)*n > 0) return true;
-    PyErr_SetString(PyExc_ValueError, "n must be one or more");
-    return false;
+    return x == Py_None || x == Py_True || number_of(x, 1, "n must be one or more", n);
 }
 
 static rx_outcome step_acquire(rx *r, Reagent *n, PyObject *x, PyObject **y)
@@ -331,10 +338,11 @@ static bool initial_value(PyObject *args, PyObject *kw, uint64_t *n)
     static char *names[] = { "value", NULL };
     PyObject *value = NULL;
     *n = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kw, "|O:Semaphore", names, &value) || (value && !rg_int_from(value, n))) return false;
-    if ((int64_t)*n >= 0) return true;
-    PyErr_SetString(PyExc_ValueError, "semaphore initial value must be >= 0");
-    return false;
+    if (!PyArg_ParseTupleAndKeywords(args, kw, "|O:Semaphore", names, &value)) return false;
+    PyObject *i = value ? PyNumber_Index(value) : NULL;
+    bool ok = !value || (i && number_of(i, 0, "semaphore initial value must be >= 0", n));
+    Py_XDECREF(i);
+    return ok;
 }
 
 static PyObject *semaphore_new(PyTypeObject *type, PyObject *args, PyObject *kw)
