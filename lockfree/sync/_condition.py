@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from lockfree.sync._locks import Lock, RLock
-from reagents import attempt, channel, const
+from reagents import Endpoint, Reagent, attempt, channel, const
 from reagents._core import BaseCondition
 
 __all__ = ["Condition"]
 
 _T = TypeVar("_T")
+
+
+def _composed() -> tuple[Endpoint[Any, Any], Reagent[Any, Any], Reagent[Any, Any], Reagent[Any, bool]]:
+    """Where composed waits meet notifies: the end where they wait, its swap, meeting one of them, and whether there was one."""
+    waiting, notifying = channel()
+    met = attempt(const(True) >> notifying.swap >> const(True), False)
+    return waiting, waiting.swap, met >> const(None), met
 
 
 class Condition(BaseCondition):
@@ -39,9 +46,7 @@ class Condition(BaseCondition):
     __slots__ = ()
 
     def __new__(cls, lock: Lock | RLock | None = None) -> Self:
-        waiting, notifying = channel()
-        met = attempt(const(True) >> notifying.swap >> const(True), False)
-        return super().__new__(cls, RLock() if lock is None else lock, waiting, met >> const(None), met)
+        return super().__new__(cls, RLock() if lock is None else lock, _composed)
 
     def wait_for(self, predicate: Callable[[], _T], timeout: float | None = None) -> _T:
         """Wait until predicate() is true, looking again after each notify, at most timeout seconds in all.
