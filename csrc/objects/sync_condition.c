@@ -35,7 +35,7 @@ static rx_outcome step_restore(rx *r, Reagent *n, PyObject *x, PyObject **y)
 
 /* ---- direct calls ----------------------------------------------------------------------------------- */
 
-static const rg_op op_restore = { .name = "restore", .step = step_restore };
+static const rg_op op_restore = { .name = "restore", .step = step_restore, .doc = "a step of Condition" };
 
 static const sync_wait for_ever = { true, -1 };
 

@@ -242,11 +242,11 @@ rx_outcome sync_step_wait(rx *r, Reagent *n, PyObject *x, PyObject **y)
     return RX_GOTO;
 }
 
-const rg_op sync_op_enlist = { .name = "enlist", .step = step_enlist };
-const rg_op sync_op_signal = { .name = "signal", .step = step_signal };
-const rg_op sync_op_take = { .name = "signalled", .step = step_take };
-const rg_op sync_op_give_up = { .name = "give_up", .step = step_give_up };
-const rg_op sync_op_withdraw = { .name = "withdraw", .step = step_withdraw };
+const rg_op sync_op_enlist = { .name = "enlist", .step = step_enlist, .doc = "a step of Condition" };
+const rg_op sync_op_signal = { .name = "signal", .step = step_signal, .doc = "a step of Condition" };
+const rg_op sync_op_take = { .name = "signalled", .step = step_take, .doc = "a step of Condition" };
+const rg_op sync_op_give_up = { .name = "give_up", .step = step_give_up, .doc = "a step of Condition" };
+const rg_op sync_op_withdraw = { .name = "withdraw", .step = step_withdraw, .doc = "a step of Condition" };
 
 /* ---- the type of groups ----------------------------------------------------------------------------- */
 

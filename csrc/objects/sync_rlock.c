@@ -233,8 +233,8 @@ static rx_outcome step_take_times(rx *r, Reagent *n, PyObject *x, PyObject **y)
     if (o == RX_DONE) *y = Py_NewRef(Py_None);
     return o;
 }
-static const rg_op op_give_wholly = { .name = "_release_save", .step = step_give_wholly };
-static const rg_op op_take_times = { .name = "_acquire_restore", .step = step_take_times };
+static const rg_op op_give_wholly = { .name = "_release_save", .step = step_give_wholly, .doc = "all at once" };
+static const rg_op op_take_times = { .name = "_acquire_restore", .step = step_take_times, .doc = "as often as before" };
 
 static PyObject *rlock_release_save(PyObject *self, PyObject *Py_UNUSED(ignored))
 {

@@ -16,9 +16,9 @@ as well as methods: several happen in one step, or one of several, or none.
 >>> (stop.wait + jobs.get)()                # whichever comes first
 'job'
 
-Whoever waits in a thread parks it; `await lock.acquire.arun()`, or `async with lock`, waits in a coroutine (asyncio, trio).
-Releasing wakes the one that has waited longest, but hands it nothing: who comes by meanwhile may be faster, as with threading.
-"""
+Whoever waits in a thread parks it; `await lock.acquire.arun()`, or `async with lock`, waits in a coroutine (asyncio,
+trio). Releasing wakes the one that has waited longest, but hands it nothing: who comes by meanwhile may be faster, as
+with threading."""
 
 from lockfree.sync._barrier import Barrier, BrokenBarrierError
 from lockfree.sync._condition import Condition

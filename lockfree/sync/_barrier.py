@@ -1,10 +1,9 @@
 """Barrier: n threads wait for each other, again and again.
 
-Invariant. Each round has two words of its own: `arrived`, at most `parties`, and `end`, which changes once, from None to PASSED
-or BROKEN. The barrier names the round that new ones arrive at. The last to arrive runs the action, and then ends the round
-and starts the next in one reaction; so nobody of the next round is counted in this one, whenever those of this one wake.
-Linearization: an arrival and each end are one commit.
-"""
+Invariant. Each round has two words of its own: `arrived`, at most `parties`, and `end`, which changes once, from None
+to PASSED or BROKEN. The barrier names the round that new ones arrive at. The last to arrive runs the action, and then
+ends the round and starts the next in one reaction; so nobody of the next round is counted in this one, whenever those
+of this one wake. Linearization: an arrival and each end are one commit."""
 
 from __future__ import annotations
 
@@ -32,9 +31,10 @@ class _Round:
 class Barrier:
     """A barrier as threading.Barrier: `parties` threads wait until all have come, then all go on.
 
-    action() is called by one of them before they go on; when it raises, the barrier breaks. timeout is that of wait() unless
-    wait() is given one, in seconds. Raises ValueError when parties is less than 1. `wait` is a method and no reagent: arriving and
-    going on are two steps. Built from reagents: arriving, ending a round, breaking and resetting are one reaction each.
+    action() is called by one of them before they go on; when it raises, the barrier breaks. timeout is that of wait()
+    unless wait() is given one, in seconds. Raises ValueError when parties is less than 1. `wait` is a method and no
+    reagent: arriving and going on are two steps. Built from reagents: arriving, ending a round, breaking and
+    resetting are one reaction each.
 
     >>> from lockfree.sync import Barrier
     >>> alone = Barrier(1, action=lambda: print("all there"))
@@ -56,24 +56,24 @@ class Barrier:
         self._now = now = Ref(_Round())
 
         @reagent
-        def arrive(tx: Any, _: Any) -> Any:
-            """The round, and the place in it; -1 if it is broken. Blocks while the action of the last round runs."""
+        def arrive(tx: Any, arrival: Ref[Any]) -> None:
+            """Into `arrival`: the round, and the place in it, -1 if it is broken. Blocks while the last one's action runs."""
             here = tx.read(now)
-            if tx.read(here.end) is BROKEN:
-                return here, -1
-            place = tx.read(here.arrived)
-            if place == n:
-                tx.block()
-            tx.write(here.arrived, place + 1)
-            return here, place
+            place = -1
+            if tx.read(here.end) != BROKEN:
+                place = tx.read(here.arrived)
+                if place == n:
+                    tx.block()
+                tx.write(here.arrived, place + 1)
+            tx.write(arrival, (here, place))
 
         self._arrive = arrive
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait until all parties have come, at most timeout seconds; returns an index that differs for each of them.
 
-        Raises BrokenBarrierError when the barrier is or becomes broken, or reset, and when the time is over, which breaks it.
-        Who is interrupted has not come. Blocks.
+        Raises BrokenBarrierError when the barrier is or becomes broken, or reset, and when the time is over, which
+        breaks it. Who is interrupted has not come; the last one, for whom all others wait, breaks it then. Blocks.
 
         >>> from lockfree.sync import Barrier
         >>> Barrier(1).wait(timeout=1)
@@ -81,21 +81,28 @@ class Barrier:
         """
         if timeout is None:
             timeout = self._timeout
-        here, place = self._arrive()
-        if place == self._parties - 1:
-            self._pass(here)
-        elif place < 0 or self._ended(here, timeout) is BROKEN:
-            raise BrokenBarrierError
-        return place
-
-    def _pass(self, here: _Round) -> None:
-        """All have come."""
+        arrival: Ref[Any] = Ref(None)  # an interrupt may come when we have arrived and do not know it yet
         try:
-            if self._action:
-                self._action()
+            self._arrive(arrival)
+            here, place = arrival.get()
+            if place == self._parties - 1:
+                how = self._pass(here)
+            elif place < 0:
+                how = BROKEN
+            else:
+                how = self._ended(here, timeout)
         except BaseException:
-            self._end(here, BROKEN)
+            if arrival.get():
+                self._go_away(*arrival.get())
             raise
+        if how == BROKEN:
+            raise BrokenBarrierError
+        return int(place)
+
+    def _pass(self, here: _Round) -> str:
+        """All have come."""
+        if self._action:
+            self._action()
         following = _Round()
 
         @reagent
@@ -105,19 +112,13 @@ class Barrier:
                 tx.write(self._now, following)
             return tx.read(here.end)
 
-        if go_on() is BROKEN:  # aborted or reset meanwhile
-            raise BrokenBarrierError
+        return str(go_on())  # BROKEN: aborted or reset meanwhile
 
     def _ended(self, here: _Round, timeout: float | None) -> str:
         try:
-            if timeout is not None and timeout <= 0:
-                return self._end(here, BROKEN)
-            return here.ended(timeout=timeout)
+            return here.ended(timeout=None if timeout is None else max(timeout, 0))
         except TimeoutError:
             return self._end(here, BROKEN)
-        except BaseException:
-            self._go_away(here)
-            raise
 
     @staticmethod
     def _end(here: _Round, how: str) -> str:
@@ -125,14 +126,17 @@ class Barrier:
         here.end.compare_and_set(None, how)
         return here.end.get() or how
 
-    def _go_away(self, here: _Round) -> None:
+    def _go_away(self, here: _Round, place: int) -> None:
         n = self._parties
 
         @reagent
         def go_away(tx: Any, _: Any) -> None:
-            place = tx.read(here.arrived)
-            if place < n and tx.read(here.end) is None:
-                tx.write(here.arrived, place - 1)
+            if place < 0 or tx.read(here.end) is not None:
+                return
+            if place == n - 1:
+                tx.write(here.end, BROKEN)
+            elif (arrived := tx.read(here.arrived)) < n:
+                tx.write(here.arrived, arrived - 1)
 
         go_away()
 
@@ -216,7 +220,7 @@ class Barrier:
 
         @reagent
         def look(tx: Any, _: Any) -> bool:
-            return tx.read(tx.read(self._now).end) is BROKEN
+            return tx.read(tx.read(self._now).end) == BROKEN
 
         return look()
 

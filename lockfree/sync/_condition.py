@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 def _composed() -> tuple[Endpoint[Any, Any], Reagent[Any, Any], Reagent[Any, Any], Reagent[Any, bool]]:
-    """Where composed waits meet notifies: the end where they wait, its swap, meeting one of them, and whether there was one."""
+    """Where composed waits meet notifies: their end, its swap, meeting one of them, and whether there was one."""
     waiting, notifying = channel()
     met = attempt(const(True) >> notifying.swap >> const(True), False)
     return waiting, waiting.swap, met >> const(None), met
@@ -25,12 +25,13 @@ def _composed() -> tuple[Endpoint[Any, Any], Reagent[Any, Any], Reagent[Any, Any
 class Condition(BaseCondition):
     """A condition variable as threading.Condition (Hoare, 1974; here as glibc's) whose parts compose.
 
-    lock: a Lock or RLock of this module, an RLock of its own by default; TypeError for any other, because waiting releases it
-    in the same step. A notify wakes those who wait at that instant and nobody else; none is lost, and there are no
-    spurious wake-ups. wait, notify and notify_all raise RuntimeError when the lock is not held. Lock-free but for the waiting.
+    lock: a Lock or RLock of this module, an RLock of its own by default; TypeError for any other, because waiting
+    releases it in the same step. A notify wakes those who wait at that instant and nobody else; none is lost, and
+    there are no spurious wake-ups. wait, notify and notify_all raise RuntimeError when the lock is not held.
+    Lock-free but for the waiting.
 
-    Composed, `notify` is part of one step (c.notify >> c.release), and `wait` is one step together with the notify that it
-    meets: it neither needs nor touches the lock, and may be a branch of a choice.
+    Composed, `notify` is part of one step (c.notify >> c.release), and `wait` is one step together with the notify
+    that it meets: it neither needs nor touches the lock, and may be a branch of a choice.
 
     >>> from lockfree.sync import Condition, Event
     >>> c, stop = Condition(), Event()

@@ -9,7 +9,8 @@ __all__ = ["BoundedSemaphore", "Event", "Lock", "RLock", "Semaphore"]
 
 
 class Lock(_core.Lock):
-    """A lock as threading.Lock that composes: acquire and release are methods and reagents. Lock-free but for the waiting.
+    """A lock as threading.Lock that composes: acquire and release are methods and reagents. Lock-free but for the
+    waiting.
 
     `with` and `async with` take it and give it back; any thread or task may release it. A class, and may be subclassed.
     (Anderson's "lock" of one permit; composed as in Turon, PLDI 2012.)
@@ -37,8 +38,8 @@ class Lock(_core.Lock):
 class Semaphore(_core.Semaphore):
     """A counter of permits (Dijkstra, 1965) as threading.Semaphore that composes, and hands out n at once.
 
-    acquire and release are methods and reagents, whose input is n. `with` and `async with` take one permit. Raises ValueError
-    when value is less than 0. Lock-free but for the waiting.
+    acquire and release are methods and reagents, whose input is n. `with` and `async with` take one permit. Raises
+    ValueError when value is less than 0. Lock-free but for the waiting.
 
     >>> from lockfree.sync import Semaphore
     >>> from reagents import attempt, const

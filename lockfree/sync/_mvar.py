@@ -20,10 +20,11 @@ _first = itemgetter(0)
 class MVar(Generic[_T]):
     """A place that is empty or holds one value (Peyton Jones, Gordon and Finne, "Concurrent Haskell", POPL 1996).
 
-    take waits while it is empty and leaves it empty; put waits while it is full; read waits while it is empty, and takes
-    nothing. Each is a reagent: called, it waits at most `timeout` seconds if given, and then raises TimeoutError. One
-    put wakes one taker, and one take one who puts, the longest waiting first. Made of a Queue of one item and a Lock that is held
-    while it is full: put is (acquire, then put) and take (get, and release), each in one step. Lock-free but for the waiting.
+    take waits while it is empty and leaves it empty; put waits while it is full; read waits while it is empty, and
+    takes nothing. Each is a reagent: called, it waits at most `timeout` seconds if given, and then raises
+    TimeoutError. One put wakes one taker, and one take one who puts, the longest waiting first. Made of a Queue of
+    one item and a Lock that is held while it is full: put is (acquire, then put) and take (get, and release), each in
+    one step. Lock-free but for the waiting.
 
     >>> from lockfree.sync import MVar
     >>> m = MVar()
@@ -93,7 +94,8 @@ class MVar(Generic[_T]):
         return not self._full.locked()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__module__}.{type(self).__qualname__} at {id(self):#x}: {'empty' if self.empty() else 'full'}>"
+        how = "empty" if self.empty() else "full"
+        return f"<{type(self).__module__}.{type(self).__qualname__} at {id(self):#x}: {how}>"
 
     __class_getitem__ = classmethod(GenericAlias)  # type: ignore[assignment]
 

@@ -42,7 +42,9 @@ class _Error:
         if not isinstance(error, BaseException):
             raise TypeError(f"set_exception() takes an exception, not {type(error).__name__}")
         if isinstance(error, StopIteration):
-            raise TypeError("StopIteration would end the generator that awaits: it cannot be the exception of a Promise")
+            raise TypeError(
+                "StopIteration would end the generator that awaits: it cannot be the exception of a Promise"
+            )
         self.error, self.traceback = error, error.__traceback__
 
     def get(self) -> NoReturn:
@@ -69,9 +71,10 @@ class Promise(Generic[_T]):
     """A value that is set once, and that any number of threads and tasks wait for (Liskov and Shrira, PLDI 1988).
 
     `set` and `set_exception` are reagents whose input is the value, or the exception; the second of them raises
-    InvalidStateError, and nothing of its reaction happens. `get` is a reagent that waits for the value, or raises the exception;
-    called, it waits at most `timeout` seconds if given, and then raises TimeoutError. `wait` waits likewise and says True.
-    `await promise` is get in a coroutine. Setting wakes all who wait. Lock-free but for the waiting.
+    InvalidStateError, and nothing of its reaction happens. `get` is a reagent that waits for the value, or raises the
+    exception; called, it waits at most `timeout` seconds if given, and then raises TimeoutError. `wait` waits
+    likewise and says True. `await promise` is get in a coroutine. Setting wakes all who wait. Lock-free but for the
+    waiting.
 
     >>> from lockfree.sync import Promise
     >>> p = Promise()

@@ -1,12 +1,13 @@
 """RWLock: many readers or one writer.
 
 One word says who is in:  readers << 2 | writer << 1 | upgrading , and another how many writers are announced.
-Invariant: while there is a writer there is no reader, and the last bit is set only while there is one. Every change of state is one commit.
+Invariant: while there is a writer there is no reader, and the last bit is set only while there is one. Every change
+of state is one commit.
 
-Policy: writers first (Courtois, Heymans and Parnas, CACM 1971, the second problem). Who waits to write by a call is announced, and
-no new reader comes in while somebody is; so readers that come and go do not keep a writer out, but writers may keep readers
-out. A composed write.acquire is one step: it is not announced before that step, so it waits for an instant without readers.
-"""
+Policy: writers first (Courtois, Heymans and Parnas, CACM 1971, the second problem). Who waits to write by a call is
+announced, and no new reader comes in while somebody is; so readers that come and go do not keep a writer out, but
+writers may keep readers out. A composed write.acquire is one step: it is not announced before that step, so it waits
+for an instant without readers."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
-from reagents import BLOCK, Reagent, const
+from reagents import BLOCK, Reagent, Ref, attempt, const
 from reagents._core import AtomicInt, _called_as
 
 __all__ = ["RWLock"]
@@ -72,6 +73,30 @@ def _nobody_announced(announced: int, _: object) -> Any:
     return BLOCK if announced else (0, None)
 
 
+def _in_two_steps(
+    announce: Reagent[Any, Any],
+    enter: Reagent[Any, Any],
+    forget: Reagent[Any, Any],
+    leave: Reagent[Any, Any],
+    timeout: float | None,
+) -> bool:
+    """announce, then enter; if that is interrupted or does not happen in time, all is as before.
+
+    How far it has come is written in the steps themselves: an interrupt may arrive when one has happened and this
+    function has not gone on yet.
+    """
+    how_far: Ref[int] = Ref(0)
+    try:
+        (announce >> const(1) >> how_far.write)()
+        (enter >> const(2) >> how_far.write)(timeout=timeout)
+        return True
+    except BaseException:
+        undo = (None, forget, leave)[how_far.get()]
+        if undo:
+            undo()
+        raise
+
+
 class _Side:
     """`rw.read` or `rw.write`: a lock."""
 
@@ -121,10 +146,15 @@ def _acquiring(run: Callable[[float | None], bool], attempt_now: Callable[[], bo
 class RWLock:
     """A lock for many readers or one writer. `rw.read` and `rw.write` are its two sides, each a lock.
 
-    A side has acquire(blocking=True, timeout=-1) -> bool and release(), methods and reagents, and is a context manager, with
-    `with` and `async with`. Releasing what is not held raises RuntimeError. Not re-entrant: who reads must not acquire again,
-    for a writer may have come between. Writers go first: no new reader comes in while somebody waits to write by a call (of
-    `acquire`, or by `with`); a composed write.acquire takes its chance among the readers. Lock-free but for the waiting.
+    A side has acquire(blocking=True, timeout=-1) -> bool and release(), methods and reagents, and is a context manager,
+    for `with` and `async with`. Releasing what is not held raises RuntimeError. Not re-entrant: who reads must not
+    acquire again, for a writer may have come between. Writers go first: no new reader comes in while somebody waits to
+    write by a call (of `acquire`, or by `with`); a composed write.acquire takes its chance among the readers. Lock-free
+    but for the waiting.
+
+    upgrade(timeout=None) -> bool goes from reader to writer when the other readers have left; while somebody waits so, no
+    reader comes in, and another one's upgrade raises RuntimeError, for the two would wait for each other. downgrade()
+    goes from writer to reader. Both are methods and reagents; a composed upgrade is one step and announces nothing.
     (Courtois, Heymans and Parnas, CACM 1971.)
 
     >>> from lockfree.sync import RWLock
@@ -150,36 +180,22 @@ class RWLock:
         self._state, self._announced = state, announced = AtomicInt(), AtomicInt()
         read = announced.upd(_nobody_announced) >> state.upd(_enter_reading)
         write = state.upd(_enter_writing)
-        leave_announced = const(-1) >> announced.add
-        announced_write = write >> leave_announced >> const(True)
-        announce_upgrade, finish_upgrade = state.upd(_announce_upgrade), state.upd(_finish_upgrade)
-        forget_upgrade = const(-UPGRADING) >> state.add
+        announce_write, write_announced = const(1) >> announced.add, write >> const(-1) >> announced.add
+        announce_upgrade, upgrade_announced = state.upd(_announce_upgrade), state.upd(_finish_upgrade)
+        # What is undone after an interrupt: the announcement, or what was got since.
+        forget_write, give_up_write = const(-1) >> announced.add, state.upd(_leave_writing)
+        forget_upgrade, give_up_upgrade = const(-UPGRADING) >> state.add, state.upd(_downgrade)
 
         def run_write(timeout: float | None) -> bool:
-            if try_write():
-                return True
-            try:
-                announced.add(1)
-                return announced_write(timeout=timeout)
-            except BaseException:
-                leave_announced()
-                raise
+            return try_write() or _in_two_steps(announce_write, write_announced, forget_write, give_up_write, timeout)
 
         def run_upgrade(timeout: float | None = None) -> bool:
-            """upgrade(timeout=None) -> bool"""
             try:
-                announce_upgrade()
-            except RuntimeError:
-                raise
-            try:
-                return finish_upgrade(timeout=timeout)
-            except BaseException as error:
-                forget_upgrade()
-                if isinstance(error, TimeoutError):
-                    return False
-                raise
+                return _in_two_steps(announce_upgrade, upgrade_announced, forget_upgrade, give_up_upgrade, timeout)
+            except TimeoutError:
+                return False
 
-        try_read, try_write = _attempt(read), _attempt(write)
+        try_read, try_write = attempt(read, False), attempt(write, False)
         self.read = _Side(
             _called_as(read, _acquiring(lambda timeout: read(timeout=timeout), try_read)), state.upd(_leave_reading)
         )
@@ -197,9 +213,3 @@ class RWLock:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object: it is shared by the threads of one process")
-
-
-def _attempt(reagent: Reagent[Any, bool]) -> Callable[[], bool]:
-    from reagents import attempt
-
-    return attempt(reagent, False)
