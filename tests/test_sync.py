@@ -204,9 +204,11 @@ def test_rlock_belongs_to_who_called_not_to_who_carried_out() -> None:
 def test_rlock_is_not_for_catalysts() -> None:
     lock, queue = RLock(), Queue[int]()
     left, right = channel()
-    with pytest.raises(RuntimeError, match="a catalyst is none"), catalyse(left.swap >> lock.acquire):
-        with pytest.raises(TimeoutError):
-            right.swap(timeout=0.01)
+    catalyst = catalyse(left.swap >> lock.acquire)
+    with pytest.raises(TimeoutError):
+        right.swap(timeout=0.01)
+    with pytest.raises(RuntimeError, match="a catalyst is none"):
+        catalyst.cancel()
     assert not lock.locked()
     assert queue.empty()
 

@@ -1,6 +1,6 @@
 """lockfree.sync under every interleaving of small scenarios: no deadlock, no lost wake-up, nothing half done.
 
-A thread that nobody can wake any more is a failure here (Deadlock), so a notify, a release or a set that is lost is found.
+A thread that nobody can wake any more is a failure here (Deadlock), so a notify, release or set that is lost is found.
 """
 
 from __future__ import annotations

@@ -20,12 +20,16 @@ PASSED: Final = "passed"
 BROKEN: Final = "broken"
 
 
+def _how(end: str | None) -> Any:
+    return BLOCK if end is None else end
+
+
 class _Round:
     __slots__ = ("arrived", "end", "ended")
 
     def __init__(self) -> None:
         self.arrived, self.end = Ref(0), Ref[str | None](None)
-        self.ended = self.end.read >> lift(lambda end: BLOCK if end is None else end)
+        self.ended = self.end.read >> lift(_how)
 
 
 class Barrier:
@@ -57,7 +61,7 @@ class Barrier:
 
         @reagent
         def arrive(tx: Any, arrival: Ref[Any]) -> None:
-            """Into `arrival`: the round, and the place in it, -1 if it is broken. Blocks while the last one's action runs."""
+            """Into `arrival`: the round, and the place in it, -1 if broken. Blocks while the last one's action runs."""
             here = tx.read(now)
             place = -1
             if tx.read(here.end) != BROKEN:
@@ -116,7 +120,7 @@ class Barrier:
 
     def _ended(self, here: _Round, timeout: float | None) -> str:
         try:
-            return here.ended(timeout=None if timeout is None else max(timeout, 0))
+            return str(here.ended(timeout=None if timeout is None else max(timeout, 0)))
         except TimeoutError:
             return self._end(here, BROKEN)
 
@@ -220,7 +224,7 @@ class Barrier:
 
         @reagent
         def look(tx: Any, _: Any) -> bool:
-            return tx.read(tx.read(self._now).end) == BROKEN
+            return bool(tx.read(tx.read(self._now).end) == BROKEN)
 
         return look()
 

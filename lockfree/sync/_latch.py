@@ -51,8 +51,12 @@ class CountDownLatch:
         if not n:
             self._open.set()
         opens = self._open.set
+
+        def then(left: int) -> Reagent[None, None]:
+            return _nothing if left else opens
+
         # A method and a reagent: counts down by its input (None: 1), not below zero. Never blocks. Lock-free.
-        self.count_down = self._left.upd(_down) >> computed(lambda left: _nothing if left else opens)
+        self.count_down = self._left.upd(_down) >> computed(then)
 
     @property
     def wait(self) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from operator import itemgetter
 from types import GenericAlias
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from lockfree.sync._locks import Lock
 from reagents import Reagent, attempt, identity
@@ -97,7 +97,8 @@ class MVar(Generic[_T]):
         how = "empty" if self.empty() else "full"
         return f"<{type(self).__module__}.{type(self).__qualname__} at {id(self):#x}: {how}>"
 
-    __class_getitem__ = classmethod(GenericAlias)  # type: ignore[assignment]
+    if not TYPE_CHECKING:
+        __class_getitem__ = classmethod(GenericAlias)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object: it is shared by the threads of one process")

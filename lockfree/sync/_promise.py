@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from types import GenericAlias
-from typing import Any, Final, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, TypeVar
 
 from reagents import BLOCK, Reagent, Ref, attempt, const, lift
 
@@ -131,7 +131,8 @@ class Promise(Generic[_T]):
         how = "pending" if state is _PENDING else "value" if isinstance(state, _Value) else "exception"
         return f"<{type(self).__module__}.{type(self).__qualname__} at {id(self):#x}: {how}>"
 
-    __class_getitem__ = classmethod(GenericAlias)  # type: ignore[assignment]
+    if not TYPE_CHECKING:
+        __class_getitem__ = classmethod(GenericAlias)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object: it is shared by the threads of one process")

@@ -109,7 +109,7 @@ class _Side:
         self.acquire, self.release = acquire, release
 
     def __enter__(self) -> bool:
-        return self.acquire()
+        return bool(self.acquire())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -117,7 +117,7 @@ class _Side:
         self.release()
 
     async def __aenter__(self) -> bool:
-        return await self.acquire.arun()
+        return bool(await self.acquire.arun())
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -152,9 +152,10 @@ class RWLock:
     write by a call (of `acquire`, or by `with`); a composed write.acquire takes its chance among the readers. Lock-free
     but for the waiting.
 
-    upgrade(timeout=None) -> bool goes from reader to writer when the other readers have left; while somebody waits so, no
-    reader comes in, and another one's upgrade raises RuntimeError, for the two would wait for each other. downgrade()
-    goes from writer to reader. Both are methods and reagents; a composed upgrade is one step and announces nothing.
+    upgrade(timeout=None) -> bool goes from reader to writer when the other readers have left; while somebody waits so,
+    no reader comes in, and another one's upgrade raises RuntimeError, for the two would wait for each other.
+    downgrade() goes from writer to reader. Both are methods and reagents; a composed upgrade is one step and announces
+    nothing.
     (Courtois, Heymans and Parnas, CACM 1971.)
 
     >>> from lockfree.sync import RWLock
