@@ -1,6 +1,7 @@
 /* module.c - the extension module reagents._core: state, types, statistics. */
 #include "channel.h"
 #include "explore.h"
+#include "sync.h"
 #include "turn.h"
 
 #include <unistd.h>
@@ -128,7 +129,7 @@ static int module_exec(PyObject *m)
     }
     if (PyModule_AddFunctions(m, rg_combinators) < 0 || PyModule_AddFunctions(m, rg_explore_functions) < 0 ||
         PyModule_AddFunctions(m, rg_channel_functions) < 0 || PyModule_AddFunctions(m, rg_catalyst_functions) < 0 ||
-        PyModule_AddFunctions(m, rg_direct_functions) < 0 ||
+        PyModule_AddFunctions(m, rg_direct_functions) < 0 || PyModule_AddFunctions(m, rg_sync_functions) < 0 ||
         !(st->unwinding = PyErr_NewExceptionWithDoc("reagents.Unwinding",
             "Leaves a function in direct style whose reaction blocks or starts again. Not to be caught.",
             PyExc_BaseException, NULL)) ||

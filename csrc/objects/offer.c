@@ -1,5 +1,6 @@
 /* offer.c - see offer.h. */
 #include "offer.h"
+#include "sync.h"
 #include "engine.h"
 #include "channel.h"
 
@@ -14,6 +15,7 @@ Offer *rg_offer_new(rg_state *st, Reagent *node, PyObject *x)
     o->x = Py_NewRef(x);
     o->error = NULL;
     o->catalyst = false;
+    o->thread = sync_thread();
     /* relaxed: private yet */
     rg_store_rlx(&o->state, (uint64_t)(uintptr_t)Py_NewRef(st->offered));
     rg_store_rlx(&o->waiter, 0);

@@ -24,6 +24,7 @@ typedef struct Offer {
     rg_word ready;   /* the actions of its party have run */
     PyObject *error; /* what they raised; set before `ready` */
     bool catalyst;
+    uint64_t thread; /* that made it: its number (sync.h) */
 } Offer;
 
 Offer *rg_offer_new(rg_state *, Reagent *node, PyObject *x); /* NULL: MemoryError */

@@ -204,7 +204,9 @@ class Crew:
     def _hand_over(self, me: _Actor, kind: str, what: object) -> None:
         if self._ending:
             raise _Abandoned
-        if kind == "wait":
+        if what is not None:
+            pass  # an operation, whatever its name is
+        elif kind == "wait":
             me.state = _WAITING
         elif kind == "timed wait":
             me.state = _TIMED

@@ -1,0 +1,502 @@
+"""lockfree.sync under load, interrupts, time that runs out, cancellation and fork."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from lockfree import Queue
+from lockfree.sync import (
+    Barrier,
+    BoundedSemaphore,
+    BrokenBarrierError,
+    Condition,
+    CountDownLatch,
+    Event,
+    Lock,
+    MVar,
+    Promise,
+    RLock,
+    RWLock,
+    Semaphore,
+)
+from racing import PATIENCE, STRESS, Background, Parked, race, run_python, soon
+from reagents import const, stats, together
+from waiting import Interrupt, Once, handling, interrupted, needs_signals, signals_while_parked
+
+ROUNDS = 8_000 * STRESS
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    yield
+    soon(lambda: stats()["waiting"] == 0, "no record left")
+
+
+class Plain:
+    """A counter that loses counts unless whoever uses it is alone."""
+
+    def __init__(self) -> None:
+        self.n = 0
+
+    def count(self) -> None:
+        n = self.n
+        for _ in range(3):
+            pass
+        self.n = n + 1
+
+
+def composed(lock: Any) -> Callable[[], Any]:
+    def enter() -> contextlib.AbstractContextManager[Any]:
+        (const(None) >> lock.acquire)()
+        return contextlib.closing(Closing(lock))
+
+    return enter
+
+
+class Closing:
+    def __init__(self, lock: Any) -> None:
+        self.close = lambda: (const(None) >> lock.release)()
+
+
+def with_timeout(lock: Any) -> Callable[[], Any]:
+    def enter() -> contextlib.AbstractContextManager[Any]:
+        while not lock.acquire(timeout=0.0001):
+            pass
+        return contextlib.closing(Closing(lock))
+
+    return enter
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Lock, RLock, Condition, Semaphore, lambda: RWLock().write],
+    ids=["Lock", "RLock", "Condition", "Semaphore", "RWLock"],
+)
+def test_alone(make: Callable[[], Any]) -> None:
+    """By a call, composed, and with little patience."""
+    lock, plain = make(), Plain()
+
+    def use(enter: Callable[[], Any]) -> None:
+        for _ in range(ROUNDS // 4):
+            with enter():
+                plain.count()
+
+    ways = [lambda: lock, lambda: lock, composed(lock), with_timeout(lock)]
+    race(*[lambda enter=enter: use(enter) for enter in ways])  # type: ignore[misc]
+    assert plain.n == ROUNDS // 4 * 4
+
+
+def test_permits_are_conserved() -> None:
+    sem = BoundedSemaphore(4)
+    out = Semaphore(0)
+
+    def use(n: int) -> None:
+        for i in range(ROUNDS // 4):
+            if i % 3:
+                assert sem.acquire(n=n)
+            else:
+                (const(n) >> sem.acquire)()
+            (const(n) >> out.release >> const(n) >> out.acquire)()
+            sem.release(n)
+
+    race(*[lambda n=n: use(n) for n in (1, 1, 2, 4)])  # type: ignore[misc]
+    assert (sem.value, out.value) == (4, 0)
+
+
+def test_dining_philosophers() -> None:
+    seats = 4
+    forks = [Lock() for _ in range(seats)]
+    meals = [Plain() for _ in range(seats)]
+    held = [0] * seats
+
+    def dine(seat: int) -> None:
+        left, right = seat, (seat + 1) % seats
+        take = together(forks[left].acquire, forks[right].acquire)
+        give = together(forks[left].release, forks[right].release)
+        for _ in range(ROUNDS // 8):
+            take()
+            for fork in (left, right):
+                held[fork] += 1
+                assert held[fork] == 1
+                held[fork] -= 1
+            meals[seat].count()
+            give()
+
+    race(*[lambda seat=seat: dine(seat) for seat in range(seats)])  # type: ignore[misc]
+    assert [meal.n for meal in meals] == [ROUNDS // 8] * seats
+    assert not any(fork.locked() for fork in forks)
+
+
+@pytest.mark.parametrize("kind", [Lock, RLock])
+def test_a_bounded_buffer(kind: Any) -> None:
+    """The textbook's: two conditions on one lock; now and then somebody gives up and comes again."""
+    lock = kind()
+    not_empty, not_full = Condition(lock), Condition(lock)
+    items: list[int] = []
+    rounds = ROUNDS // 8
+
+    def wait(cond: Condition, ready: Callable[[], bool], patience: float | None) -> None:
+        while not ready():
+            cond.wait(patience)
+
+    def put(patience: float | None) -> None:
+        for n in range(rounds):
+            with lock:
+                wait(not_full, lambda: len(items) < 2, patience)
+                items.append(n)
+                not_empty.notify()
+
+    def get(patience: float | None) -> int:
+        total = 0
+        for _ in range(rounds):
+            with lock:
+                wait(not_empty, lambda: bool(items), patience)
+                total += items.pop()
+                not_full.notify()
+        return total
+
+    got = race(lambda: get(None), lambda: get(0.0001), lambda: put(None), lambda: put(0.0001))
+    assert got[0] + got[1] == 2 * sum(range(rounds))
+    assert repr(not_empty).endswith(", 0)>")
+
+
+def test_events_latches_and_barriers() -> None:
+    parties, rounds = 3, ROUNDS // 20
+    barrier, latch, go = Barrier(parties), CountDownLatch(parties * rounds), Event()
+    seen = [0] * parties
+
+    def run(me: int) -> None:
+        assert go.wait(PATIENCE)
+        for n in range(rounds):
+            seen[me] = n
+            barrier.wait(PATIENCE)
+            assert set(seen) == {n}
+            barrier.wait(PATIENCE)
+            latch.count_down()
+
+    race(*[lambda me=me: run(me) for me in range(parties)], go.set)  # type: ignore[misc]
+    assert latch.wait(PATIENCE)
+    assert latch.count == 0
+
+
+def test_mvars_in_a_ring() -> None:
+    ring: list[MVar[int]] = [MVar() for _ in range(3)]
+    rounds = ROUNDS // 10
+    ring[0].put(0)
+
+    def step(me: int) -> None:
+        for _ in range(rounds):
+            (ring[me].take >> (lambda n: n + 1) >> ring[(me + 1) % 3].put)(timeout=PATIENCE)
+
+    race(*[lambda me=me: step(me) for me in range(3)])  # type: ignore[misc]
+    assert ring[0].take() == 3 * rounds
+
+
+def test_readers_and_writers() -> None:
+    rw, pair = RWLock(), [0, 0]
+
+    def write() -> None:
+        for n in range(ROUNDS // 20):
+            with rw.write:
+                pair[0] = pair[0] + 1
+                pair[1] = pair[1] + 1
+            if n % 8 == 0:
+                rw.read.acquire()
+                try:
+                    rw.upgrade()
+                except RuntimeError:
+                    rw.read.release()
+                else:
+                    rw.downgrade()
+                    rw.read.release()
+
+    def read() -> None:
+        for _ in range(ROUNDS // 10):
+            with rw.read:
+                assert pair[0] == pair[1]
+
+    race(write, write, read, read)
+    assert pair == [2 * (ROUNDS // 20)] * 2
+
+
+# ---- interrupts
+
+WAITS: dict[str, Callable[[], Any]] = {}
+
+
+def held(lock: Any) -> Any:
+    """By another thread."""
+    Background(lock.acquire).result()
+    return lock
+
+
+def reading(rw: RWLock) -> RWLock:
+    rw.read.acquire()
+    return rw
+
+
+INTERRUPTED: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
+    "Lock.acquire": (lambda: held(Lock()), lambda x: x.acquire()),
+    "with Lock": (lambda: held(Lock()), lambda x: x.__enter__()),
+    "Lock.acquire, composed": (lambda: held(Lock()), lambda x: together(Lock().acquire, x.acquire)()),
+    "RLock.acquire": (lambda: held(RLock()), lambda x: x.acquire(timeout=PATIENCE)),
+    "Semaphore.acquire": (lambda: Semaphore(1), lambda x: x.acquire(n=2)),
+    "Event.wait": (Event, lambda x: x.wait(PATIENCE)),
+    "Condition.wait, composed": (Condition, lambda x: (x.wait >> const(1))()),
+    "MVar.take": (MVar, lambda x: x.take()),
+    "MVar.put": (lambda: MVar(1), lambda x: x.put(2)),
+    "Promise.get": (Promise, lambda x: x.get()),
+    "CountDownLatch.wait": (lambda: CountDownLatch(1), lambda x: x.wait()),
+    "Barrier.wait": (lambda: Barrier(2), lambda x: x.wait()),
+    "RWLock.write": (lambda: reading(RWLock()), lambda x: x.write.acquire()),
+    "RWLock.upgrade": (lambda: (reading(rw := RWLock()), reading(rw))[0], lambda x: x.upgrade()),
+}
+
+
+@needs_signals
+@pytest.mark.parametrize("name", INTERRUPTED)
+def test_interrupted(name: str) -> None:
+    """What is interrupted has not happened, and the object is as before."""
+    make, wait = INTERRUPTED[name]
+    it = make()
+    before = repr(it)
+    with interrupted():
+        wait(it)
+    assert repr(it) == before
+    if isinstance(it, RWLock):
+        assert it.read.acquire(blocking=False), "nothing is announced any more"
+
+
+@needs_signals
+def test_an_interrupted_wait_swallows_no_notify() -> None:
+    """Of a condition: the lock is taken again, and the notify that comes goes to the other one."""
+    cond = Condition()
+
+    def wait() -> bool:
+        with cond:
+            return bool(cond.wait(PATIENCE))
+
+    before = Parked()
+    other = Background(wait)
+    before.wait_for()
+    with cond:
+        with interrupted():
+            cond.wait()
+        assert cond._is_owned()
+        assert repr(cond).endswith(", 1)>")
+        cond.notify()
+    assert other.result() is True
+
+
+@needs_signals
+def test_interrupted_and_notified_at_once() -> None:
+    """Whatever comes first: whoever was notified is told, or the notify goes on to somebody else."""
+    cond = Condition(Lock())
+    told = []
+
+    def wait() -> None:
+        with cond:
+            told.append(cond.wait(PATIENCE))
+
+    before = Parked()
+    other = Background(wait)
+    before.wait_for()
+    mine: list[Any] = []
+
+    def notify_and_raise() -> None:
+        """In this thread, while it waits: in the middle of the wait."""
+        if once.called == 0:
+            notifier = Background(notify)
+            notifier.result()
+        once()
+
+    def notify() -> None:
+        with cond:
+            cond.notify()
+
+    once = Once()
+    cond.acquire()
+    with signals_while_parked(notify_and_raise, until=lambda: once), contextlib.suppress(Interrupt):
+        mine.append(cond.wait(PATIENCE))
+    cond.release()
+    if not mine:
+        soon(lambda: not other.running, "the notify reached the other one")
+    else:
+        with cond:
+            cond.notify()
+    other.result()
+    assert told == [True]
+
+
+@needs_signals
+def test_a_handler_uses_what_it_interrupts() -> None:
+    lock, queue = RLock(), Queue[int]()
+
+    def handler() -> None:
+        with lock:
+            queue.put(1)
+
+    with signals_while_parked(handler, until=queue.qsize), lock:
+        assert queue.peek() == 1
+        assert lock._recursion_count() == 1
+    with handling(handler), lock:
+        os.kill(os.getpid(), __import__("signal").SIGUSR1)
+
+
+# ---- coroutines
+
+LOOPS = ["asyncio", "trio"]
+
+
+def run_in(loop: str, main: Callable[..., Any]) -> Any:
+    if loop == "asyncio":
+        return asyncio.run(main(asyncio.sleep))
+    trio = pytest.importorskip("trio", reason="trio is not installed")
+    return trio.run(main, trio.sleep)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_async_with(loop: str) -> None:
+    locks = [Lock(), Semaphore(1), BoundedSemaphore(1), RWLock().write]
+    inside: list[int] = []
+
+    async def main(sleep: Any) -> None:
+        for lock in locks:
+            async with lock as got:
+                assert got is True
+                inside.append(1)
+                thread = Background(lock.acquire)
+                await sleep(0)
+            assert thread.result() is True
+            lock.release()
+        with pytest.raises((TypeError, AttributeError)):
+            async with RLock():  # type: ignore[attr-defined]
+                pass
+        p: Promise[int] = Promise()
+        Background(p.set, 7)
+        assert await p == 7
+        event = Event()
+        Background(event.set)
+        assert await event.wait.arun() is True
+
+    run_in(loop, main)
+    assert len(inside) == len(locks)
+
+
+def test_tasks_and_threads_share_a_lock() -> None:
+    lock, plain, rounds = Lock(), Plain(), ROUNDS // 40
+
+    async def use(sleep: Any) -> None:
+        for _ in range(rounds):
+            async with lock:
+                n = plain.n
+                await sleep(0)
+                plain.n = n + 1
+
+    async def tasks(sleep: Any) -> None:
+        await asyncio.gather(use(sleep), use(sleep))
+
+    def threads() -> None:
+        for _ in range(rounds):
+            with lock:
+                plain.count()
+
+    race(lambda: run_in("asyncio", tasks), threads)
+    assert plain.n == 3 * rounds
+
+
+def test_cancelled_async_with() -> None:
+    """A task that is cancelled while it waits does not have the lock; one that was cancelled with it gives it back."""
+    lock = Lock()
+    entered: list[int] = []
+
+    async def use(n: int) -> None:
+        async with lock:
+            entered.append(n)
+            await asyncio.sleep(0)
+
+    async def main(_: Any) -> None:
+        for n in range(ROUNDS // 20):
+            first, second = asyncio.ensure_future(use(0)), asyncio.ensure_future(use(1))
+            for _ in range(n % 7):
+                await asyncio.sleep(0)
+            (first, second)[n % 2].cancel()
+            await asyncio.gather(first, second, return_exceptions=True)
+            assert not lock.locked()
+
+    run_in("asyncio", main)
+    assert entered
+
+
+# ---- time that runs out
+
+
+def test_a_barrier_that_times_out() -> None:
+    barrier = Barrier(2)
+    with pytest.raises(BrokenBarrierError):
+        barrier.wait(timeout=0.001)
+    assert barrier.broken
+    barrier.reset()
+    one = Background(barrier.wait)
+    assert sorted([barrier.wait(PATIENCE), one.result()]) == [0, 1]
+
+
+# ---- fork
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_in_a_child_nobody_waits() -> None:
+    """Waiters of the parent get nothing there, and take nothing."""
+    run_python(
+        """
+import os, threading, warnings
+from lockfree.sync import *
+from reagents import stats
+warnings.simplefilter("ignore")
+lock, cond, sem, event = Lock(), Condition(), Semaphore(0), Event()
+mine = RLock()
+mine.acquire(); mine.acquire()
+lock.acquire()
+def wait():
+    with cond:
+        cond.wait()
+threads = [threading.Thread(target=f, daemon=True) for f in (wait, wait, lock.acquire, sem.acquire, event.wait)]
+for t in threads: t.start()
+pause = threading.Event()
+while stats()["waiting"] < 5: pause.wait(0.001)
+child = os.fork()
+if not child:
+    status = 1
+    try:
+        assert stats()["waiting"] == 0
+        assert mine._is_owned() and mine._recursion_count() == 2
+        mine.release(); mine.release()
+        sem.release(); assert sem.acquire(blocking=False)
+        event.set(); assert event.wait()
+        lock._at_fork_reinit(); assert lock.acquire(blocking=False)
+        cond._at_fork_reinit()
+        assert repr(cond).endswith(", 0)>")
+        told = []
+        def wait_here():
+            with cond: told.append(cond.wait(30))
+        t = threading.Thread(target=wait_here); t.start()
+        while not stats()["waiting"]: pause.wait(0.001)
+        with cond: cond.notify()
+        t.join(30)
+        assert told == [True], told
+        status = 0
+    finally:
+        os._exit(status)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0, status
+with cond: cond.notify_all()
+lock.release(); sem.release(); event.set()
+for t in threads: t.join(30); assert not t.is_alive()
+"""
+    )
