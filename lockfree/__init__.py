@@ -14,6 +14,7 @@ alone is a :class:`reagents.Reagent`.
 from lockfree.deque import Deque
 from lockfree.map import Map
 from lockfree.set import Set
+from lockfree.sortedmap import SortedMap
 from reagents._core import (
     AtomicInt,
     Binding,
@@ -27,8 +28,6 @@ from reagents._core import (
     ShutDown,
     Stack,
 )
-
-from .sortedmap import SortedMap
 
 __all__ = [
     "AtomicInt",

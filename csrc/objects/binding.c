@@ -1,7 +1,6 @@
 /* binding.c - see binding.h: the marks, the traces, and Binding, the Ref-like view of one key of a map. */
 #include "binding.h"
 
-<<<<<<< HEAD
 /* Words that hold them own no references, while what a reaction does with them may count: so before there were immortal
  * objects they get more references than anybody can give up. */
 #if PY_VERSION_HEX >= 0x030c0000
@@ -11,10 +10,6 @@
 #endif
 rg_mark rg_absent_mark = { FOR_EVER 0 };
 rg_mark rg_dead_mark = { FOR_EVER 0 };
-=======
-rg_mark rg_absent_mark = { PyObject_HEAD_INIT(&PyBaseObject_Type) 0 };
-rg_mark rg_dead_mark = { PyObject_HEAD_INIT(&PyBaseObject_Type) 0 };
->>>>>>> sorted/sorted
 
 /* ---- traces -------------------------------------------------------------------------------------- */
 

@@ -50,13 +50,10 @@ static int64_t gained(const rx_entry *e)
     case PART_STACK_HEAD: return position(e->cur) - position(e->old);
     case PART_QUEUE_HEAD: return position(e->old) - position(e->cur);
     case PART_QUEUE_LINK: return 1;
-<<<<<<< HEAD
     case PART_EVERYONE: return INT32_MAX;
-=======
     case PART_PERMITS: return (int64_t)(e->cur - e->old);
     case PART_OWNER: return !e->cur - !e->old;
     case PART_SIGNALS: return PART_SIGNALS_OF(e->cur) - PART_SIGNALS_OF(e->old);
->>>>>>> sync/sync
     default: return 0;
     }
 }

@@ -23,22 +23,18 @@ typedef struct rg_takers {
     PyObject *of;
 } rg_takers;
 
-<<<<<<< HEAD
-/* Which word of a structure with takers: what its change says of the number of items. EVERYONE: all takers are to look. */
-enum { PART_NONE, PART_STACK_HEAD, PART_QUEUE_HEAD, PART_QUEUE_LINK, PART_EVERYONE };
-=======
 /* Which word of a structure with takers: what its change says of the number of items. */
 enum {
     PART_NONE,
     PART_STACK_HEAD,
     PART_QUEUE_HEAD,
     PART_QUEUE_LINK,
+    PART_EVERYONE, /* all takers are to look */
     PART_PERMITS, /* sync.h: a number of permits */
     PART_OWNER,   /* of an RLock; 0: free */
     PART_SIGNALS, /* of a condition's group: what PART_SIGNALS_OF counts */
 };
 #define PART_SIGNALS_OF(w) ((int64_t)((w) & 0x7fffffff))
->>>>>>> sync/sync
 
 typedef struct rx_entry {
     rg_word *word;
