@@ -143,6 +143,16 @@ core_mutant put-by-store queue.h 's/!rg_cas_once\(&s->desc, &t->next, 0, rg_node
 core_mutant get-leaves-tail queue.h '/if \(tail == h\) rg_cas/d' plain test_structures.tail_is_helped 'tail falls behind head'
 core_mutant value-of-dummy queue.h 's/\*value = rg_node_of\(next\)->value;/*value = rg_node_of(h)->value;/' plain test_structures.queue_is_fifo 'the payload of the node before'
 
+core_mutant room-for-one-more queue.h 's/return rg_ahead\(head \+ rg_load_rlx\(&q->limit\), p\) >= 0;/return rg_ahead(head + rg_load_rlx(\&q->limit), p) >= -1;/' \
+    explore bounded.p-p 'one more than maxsize'
+core_mutant passed-too-far queue.h 's/rg_store_rlx\(&q->passed, head\);/rg_store_rlx(\&q->passed, head + 1);/' explore bounded.pp-g 'room that is not there yet'
+core_mutant close-by-store queue.h 's/if \(rg_cas1\(&s->domain->space, s->index, link, 0, RG_QUEUE_CLOSED\)\) return link;/rg_store(link, RG_QUEUE_CLOSED);\n        return link;/' \
+    explore bounded.shutdown.c-p 'an item that was put is cut off by the end'
+core_mutant drain-leaves-open queue.h 's/\{ &last->next, end, RG_QUEUE_CLOSED \}/{ \&last->next, end, end }/' explore bounded.drain.d-p 'drained, and not closed'
+core_mutant drain-leaves-tasks queue.h 's/\{ &q->done, done, done \+ finished \}/{ \&q->done, done, done }/' explore bounded.drain.d-t 'what was drained stays unfinished'
+core_mutant drain-all-tasks queue.h 's/uint64_t finished = .*/uint64_t finished = *n;/' explore bounded.drain.d-t 'what was done with is done with again'
+core_mutant task-by-add queue.h 's/return rg_cas_once\(&s->desc, &q->done, done, \*now\)/return rg_fetch_add(\&q->done, 1) + 1/' \
+    explore bounded.tasks.t-t 'more done than were put'
 core_mutant value-after-node queue.h '/^static inline rg_tried rg_queue_try_get/,/^}/{/^    \*value = /d;s/^    return (__builtin_expect\(rg_cas_once.*, 1\)) \? RG_TRIED_DONE : RG_TRIED_LOST;/    if (!\1) return RG_TRIED_LOST;\n    rg_unpin(s);\n    rg_pin(s);\n    *value = rg_node_of(next)->value;\n    return RG_TRIED_DONE;/}' \
     explore queue.gf-g 'the value is read when the node may have gone'
 

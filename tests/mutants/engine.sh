@@ -33,7 +33,7 @@ engine_mutant last-word-forgotten commit.c 's/int k = rx_kcas\(r, c, n\);/int k 
     'one of k words is not swapped'
 engine_mutant any-value-equal log.c '/^bool rx_equal_by_value/,/^}/s/\|\| !rg_same\(was, is\)\) return false;/) return false;/' any "$T/test_ref.py $T/test_opacity.py $T/test_write_skew.py $T/test_conservation.py" \
     'a changed value is taken for the same'
-engine_mutant own-write-unseen queue.c '/^static bool next_of/,/^}/s/\*next = \(\*entry\)->cur;/*next = (*entry)->old;/' any "$T/test_queue.py $T/test_log.py" \
+engine_mutant own-write-unseen queue.c '/^bool rg_queue_next_of/,/^}/s/\*next = \(\*entry\)->cur;/*next = (*entry)->old;/' any "$T/test_queue.py $T/test_log.py" \
     'a get does not see the put of the same reaction'
 engine_mutant tail-left-behind queue.c 's/^    o = move_tail\(r, q, dummy, next\);/    o = RX_DONE;/' any "$T/test_queue.py $T/test_log.py $T/test_conservation.py" \
     'tail falls behind head'
@@ -66,7 +66,7 @@ engine_mutant waiter-left-behind park.c '/^rx_outcome rx_park/,/^}/s/^    rx_lea
 
 engine_mutant not-passed-on park.c '/^void rx_pass_on/,/^}/s/if \(s\) rg_wake_some/if (0) rg_wake_some/' any $T/test_wake_one.py \
     'who was woken and takes nothing lets the others wait'
-engine_mutant kept-by-waiting park.c '/^static void settle_debt/,/^}/s/if \(r->log\.at\[i\]\.vacant && r->log\.at\[i\]\.takers == r->owes\)/if (1)/' any $T/test_wake_one.py \
+engine_mutant kept-by-waiting park.c '/^static void settle_debt/,/^}/s/if \(\(e->vacant .*\) rx_used_wakeup/if (1) rx_used_wakeup/' any $T/test_wake_one.py \
     'who waits again for something else keeps the wake-up'
 engine_mutant kept-by-committing commit.c 's/\(e->vacant \|\| n < 0\)/1/' any $T/test_wake_one.py \
     'who has looked, or put, keeps the wake-up'
@@ -76,13 +76,37 @@ engine_mutant own-empty-is-empty queue.c 's/e->vacant \|= !head;/e->vacant = 1;/
     'who has taken all there is waits as one who found nothing'
 engine_mutant own-empty-stack stack.c 's/head->vacant \|= !head->old;/head->vacant = 1;/' any $T/test_wake_one.py \
     'who has taken all there is waits as one who found nothing'
-engine_mutant putters-are-takers queue.c '/^static bool next_of/,/^}/s/rx_is_part\(\*entry, &q->takers, PART_QUEUE_LINK\);/rx_is_part(*entry, \&q->takers, PART_QUEUE_LINK);\n    (*entry)->vacant |= !(*entry)->old;/' \
+engine_mutant putters-are-takers queue.c '/^bool rg_queue_next_of/,/^}/s/rx_is_part\(\*entry, &q->takers, PART_QUEUE_LINK\);/rx_is_part(*entry, \&q->takers, PART_QUEUE_LINK);\n    (*entry)->vacant |= !(*entry)->old;/' \
     any $T/test_wake_one.py 'who has put waits for an item'
 engine_mutant one-for-three commit.c 's/case PART_QUEUE_LINK: return 1;/case PART_QUEUE_LINK: return !e->private_;/' any $T/test_wake_one.py \
     'three items wake one'
 engine_mutant stack-growth commit.c 's/case PART_STACK_HEAD: return position\(e->cur\) - position\(e->old\);/case PART_STACK_HEAD: return 1;/' any $T/test_wake_one.py \
     'a push wakes one, however many items it adds'
 engine_mutant put-wakes-no-taker queue.c 's/rg_wake_added\(s, &q->takers\.list, /rg_wake(s, /' any $T/test_wake_one.py 'a direct put wakes nobody'
+
+# ---- bounded queues, their end, their tasks
+B="$T/test_bounded_queue.py" E="$T/test_queue_shutdown.py"
+engine_mutant get-wakes-no-putter queue.c 's/rg_wake_added\(s, &q->room\.list, /rg_wake(s, /' any $B 'a direct get wakes nobody'
+engine_mutant commit-wakes-no-putter commit.c 's/if \(e->room && e->gained < 0\)/if (0)/' any $B 'a composed get wakes nobody'
+engine_mutant three-places-for-one commit.c 's/\(size_t\)-e->gained/1/' any $B 'three gets wake one'
+engine_mutant own-full-is-full queue.c 's/if \(head->dirty \|\| rx_is_private\(r, last\)\) return RX_BLOCK;.*//' any $B \
+    'who has filled it itself waits as one who found no room'
+engine_mutant looked-forgotten queue.c 's/^    head->looked = 1;//' any $B 'who wants another first item waits for room'
+engine_mutant place-kept commit.c 's/\(e->full \|\| n > 0\)/1/' any $B 'who has looked keeps the wake-up'
+engine_mutant own-gets-no-room queue.c '/^static rx_outcome room_behind/,/^}/s/rg_node_of\(head->cur\)/rg_node_of(head->old)/' any $B \
+    'a get makes no room for the put after it'
+engine_mutant growth-wakes-nobody queue_type.c '/^static int queue_set_maxsize/,/^}/s/rg_wake_some\(.*//' any $B 'room that a larger maxsize makes'
+engine_mutant tail-to-own-node queue.c 's/^    uint64_t on = /    nanosleep(\&(struct timespec){ 0, 50000 }, NULL);\n    uint64_t on = /;s/if \(on != next\) return RX_RETRY;//' free $B \
+    'tail moves to a node that is not in the list'
+engine_mutant end-wakes-no-getter queue_tasks.c 's/rg_wake_some\(s, &q->takers\.list, ALL\);//' any $E 'who waits for an item sleeps through the end'
+engine_mutant end-wakes-no-putter queue_tasks.c 's/rg_wake_some\(s, &q->room\.list, ALL\);//' any $E 'who waits for room sleeps through the end'
+engine_mutant end-wakes-no-joiner queue_tasks.c '/^static void wake_all/,/^}/s/rg_wake_some\(s, &q->joiners\.list, ALL\);//' any $E 'who joins sleeps through the end'
+engine_mutant end-of-a-stale-state queue.c '/^rx_outcome rg_queue_error/,/^}/s/return rx_return\(r, NULL\);/return RX_ERROR;/' any $E \
+    'the end is shown to a reaction whose reads do not hold'
+engine_mutant joins-each-task queue_tasks.c 's/^        e->vacant \|= !e->dirty;.*//' any $E 'who joins is woken by each task'
+engine_mutant tasks-not-looked-at queue_tasks.c 's/^    e->looked = 1;//' any $E 'who counts tasks waits for the last of them'
+engine_mutant own-puts-are-done queue_tasks.c 's/if \(rg_ahead\(puts, done\) > 0\) return RX_BLOCK;//' any $E 'join does not see the put of its own reaction'
+
 engine_mutant kept-is-dropped log.c '/^void rx_rollback/,/^}/s/^    r->unlinked\.n = m\.unlinked;/    r->unlinked.n = m.unlinked;\n    while (r->kept.n) rx_drop(r, r->kept.at[--r->kept.n]);/' any $T/test_wake_one.py \
     'the log names words that are gone'
 
