@@ -74,6 +74,17 @@ def on_a_queue(operation: Callable[[Queue[Any], Any], Any], *items: Any) -> Case
     return case
 
 
+def on_a_full_queue(operation: Callable[[Queue[Any], Any], Any]) -> Case:
+    """The operation on a queue of one item, with room for no more."""
+
+    def case(token: Any) -> Any:
+        queue = queue_of(1)
+        queue.maxsize = 1
+        return lambda: operation(queue, token), lambda: contents(queue)
+
+    return case
+
+
 def on_a_ref(operation: Callable[[Ref[Any], Any], Any], value: Any = None) -> Case:
     """The operation on a Ref that holds the value; without one, the token."""
 
@@ -151,6 +162,7 @@ CASES: dict[str, Case] = {
     "Stack(items)": pure(lambda t: len(Stack(ITEMS))),
     "Queue()": pure(lambda t: type(Queue())),
     "Queue(0)": pure(lambda t: Queue(0).qsize()),
+    "Queue(n)": pure(lambda t: Queue(BIG).maxsize),
     "Counter()": pure(lambda t: type(Counter())),
     "Counter(n)": pure(lambda t: Counter(BIG).value()),
     "AtomicInt()": pure(lambda t: type(AtomicInt())),
@@ -186,6 +198,17 @@ CASES: dict[str, Case] = {
     "peek of an empty Queue": pure(lambda t: Queue().peek(timeout=0)),
     "qsize": on_a_queue(lambda q, t: (q.qsize(), len(q), q.empty(), q.full()), *range(300)),
     "repr of a Queue": pure(lambda t: len(repr(Queue())) > 0),
+    "put, of a full one": on_a_full_queue(lambda q, t: q.put(t, block=False)),
+    "put_nowait, of a full one": on_a_full_queue(lambda q, t: q.put_nowait(t)),
+    "put until the timeout": on_a_full_queue(lambda q, t: q.put(t, timeout=1e-6)),
+    "maxsize": on_a_full_queue(lambda q, t: setattr(q, "maxsize", 3)),
+    "get of one that is shut down": pure(lambda t: (q := Queue(), q.shutdown(), q.get())),
+    "put of one that is shut down": pure(lambda t: (q := Queue(), q.shutdown(), q.put(t))),
+    "shutdown at once": pure(lambda t: (q := queue_of(t, *ITEMS), q.shutdown(True), q.qsize(), q.unfinished_tasks)[2:]),
+    "task_done": on_a_queue(lambda q, t: q.task_done(), 1),
+    "task_done, too often": pure(lambda t: Queue().task_done()),
+    "join": pure(lambda t: Queue().join()),
+    "Stack.clear": pure(lambda t: (s := stack_of(t, *ITEMS), s.clear(), len(s))[1:]),
     # Ref
     "Ref.get": on_a_ref(lambda r, t: r.get()),
     "Ref.set": on_a_ref(lambda r, t: r.set(5), "before"),
