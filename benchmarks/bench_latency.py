@@ -56,5 +56,9 @@ class QueueTail(_Tail, group="queue"):
     pass
 
 
+class BoundedQueueTail(_Tail, group="queue-bounded"):
+    pass
+
+
 class MoveTail(_Tail, group="move"):
     pass

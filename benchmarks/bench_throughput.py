@@ -50,6 +50,10 @@ class Queue(_Throughput, group="queue"):
     pass
 
 
+class BoundedQueue(_Throughput, group="queue-bounded"):
+    pass
+
+
 class QueueLookedUp(_Throughput, group="queue-attribute"):
     pass
 

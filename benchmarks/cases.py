@@ -406,7 +406,17 @@ TRANSFER_ADD = Group(
     ),
 )
 
+BOUNDED = Group(
+    "put + get, one queue of 1024 at most",
+    (
+        pair("lockfree.Queue", "from lockfree import Queue; s = Queue(1024)", "put", "get"),
+        pair("queue.SimpleQueue", SIMPLE_QUEUE, "put", "get", empty="s.empty()"),  # unbounded: there is none that is
+        pair("queue.Queue", "import queue; s = queue.Queue(1024)", "put", "get", empty="s.empty()"),
+    ),
+)
+
 GROUPS: dict[str, Group] = {
+    "queue-bounded": BOUNDED,
     "stack": STACK,
     "stack-bursts": STACK_BURSTS,
     "queue": QUEUE,
@@ -426,5 +436,6 @@ GROUPS: dict[str, Group] = {
 TAILS: dict[str, tuple[str, ...]] = {
     "stack": ("lockfree.Stack", "queue.SimpleQueue", "queue.LifoQueue"),
     "queue": ("lockfree.Queue", "queue.SimpleQueue", "queue.Queue"),
+    "queue-bounded": ("lockfree.Queue", "queue.SimpleQueue", "queue.Queue"),
     "move": ("reagents", "2 deques, 2 ordered Locks"),
 }

@@ -26,6 +26,8 @@ def rate_targets() -> list[Target]:
     targets = [
         Target("stack", "queue.SimpleQueue", ALL, 1.0),
         Target("queue", "queue.SimpleQueue", ALL, 1.0),
+        Target("queue-bounded", "queue.SimpleQueue", ALL, 1.0),
+        Target("queue-bounded", "queue.Queue", ALL, 5.0),
         Target("ref-get", "cereggii.AtomicRef", ALL, 1.0),
         Target("ref-cas", "cereggii.AtomicRef", ALL, 1.0),
         Target("ref-get", "empty C method", ALL, 1 / 1.5),
