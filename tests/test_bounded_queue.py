@@ -227,6 +227,18 @@ def test_who_does_not_use_the_place_passes_it_on() -> None:
     assert contents(queue) == [None]
 
 
+def test_who_comes_to_something_else_passes_it_on() -> None:
+    """Woken for the place, it commits without having used it, and without having found the queue full again."""
+    queue = full_queue(0)
+    right = lift(lambda _: queue.full()) >> guard(lambda full: not full) >> const("right")
+    either = waiting_for((const("left") >> queue.put >> guard(lambda _: False)) + right)
+    plain = putters(queue, "plain")
+    assert queue.get() == 0
+    assert either[0].result() == "right"
+    plain[0].result()
+    assert contents(queue) == ["plain"]
+
+
 def test_who_wants_two_places_passes_one_on() -> None:
     queue = full_queue(1, 2)
     pair = waiting_for(const("a") >> queue.put >> const("b") >> queue.put)

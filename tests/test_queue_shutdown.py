@@ -253,6 +253,7 @@ def test_who_joins_sleeps_through_puts_and_tasks() -> None:
         queue.get()
         queue.put(n)
         queue.task_done()
+        Background(lambda: None).result()  # others may run, should they want to
     assert (wakeups.count, stats()["waiting"]) == (0, 2)
     for _ in range(10):
         queue.task_done()

@@ -46,7 +46,6 @@ static rx_outcome step_task_done(rx *r, Reagent *n, PyObject *x, PyObject **y)
     QueueObject *q = (QueueObject *)n->a;
     rx_entry *e = done_of(r, q);
     if (!e) return RX_ERROR;
-    e->looked = 1;
     uint64_t puts, done = e->cur;
     if (!is_unfinished(r, q, done)) {
         if (!puts_of(r, q, &puts)) return RX_ERROR;
