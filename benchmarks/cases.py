@@ -95,6 +95,30 @@ QUEUE = Group(
 )
 
 
+LIFO_QUEUE = Group(
+    "put + get, one last-in, first-out queue",
+    (
+        pair("lockfree.LifoQueue", "from lockfree import LifoQueue; s = LifoQueue()", "put", "get"),
+        pair("queue.LifoQueue", "import queue; s = queue.LifoQueue()", "put", "get", empty="s.empty()"),
+    ),
+)
+
+
+def priority(waiting: int) -> Group:
+    """The items that wait are spread, and what is put is somewhere among them or before them all."""
+
+    def case(module: str) -> Case:
+        fill = f"; r = __import__('random').Random(1); [s.put(r.randrange(10**6)) for _ in range({waiting})]"
+        make = f"from {module} import PriorityQueue; s = PriorityQueue()" + (fill if waiting else "")
+        items = "[r.randrange(10**6) for _ in range(4096)]"
+        fresh = f"r = __import__('random').Random(tid); fresh = __import__('itertools').cycle({items}).__next__"
+        local = f"put = s.put; get = s.get; {fresh}"
+        steps = {"put": "put(fresh())", "get": "get()"}
+        return Case(f"{module}.PriorityQueue", make, local, steps, check=f"s.qsize() == {waiting}")
+
+    return Group(f"put + get, one priority queue, {waiting} waiting", (case("lockfree"), case("queue")))
+
+
 def bursts(name: str, make: str, put: str, get: str) -> Case:
     """Eight in, eight out, every other thread the other way round: somebody puts while somebody takes. Nobody takes
     what is not there, for the bottom is as thick as all together could take away."""
@@ -420,6 +444,10 @@ GROUPS: dict[str, Group] = {
     "stack": STACK,
     "stack-bursts": STACK_BURSTS,
     "queue": QUEUE,
+    "lifo-queue": LIFO_QUEUE,
+    "priority": priority(0),
+    "priority-1000": priority(1_000),
+    "priority-100000": priority(100_000),
     "stack-attribute": STACK_ATTRIBUTE,
     "queue-attribute": QUEUE_ATTRIBUTE,
     "ref-get": REF_GET,

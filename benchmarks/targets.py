@@ -28,6 +28,8 @@ def rate_targets() -> list[Target]:
         Target("queue", "queue.SimpleQueue", ALL, 1.0),
         Target("queue-bounded", "queue.SimpleQueue", ALL, 1.0),
         Target("queue-bounded", "queue.Queue", ALL, 5.0),
+        Target("lifo-queue", "queue.LifoQueue", ALL, 5.0),
+        *(Target(f"priority{n}", "queue.PriorityQueue", ALL, 3.0) for n in ("", "-1000", "-100000")),
         Target("ref-get", "cereggii.AtomicRef", ALL, 1.0),
         Target("ref-cas", "cereggii.AtomicRef", ALL, 1.0),
         Target("ref-get", "empty C method", ALL, 1 / 1.5),

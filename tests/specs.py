@@ -148,6 +148,30 @@ class DequeSpec(Spec):
         return state, list(state)
 
 
+class PrioritySpec(Spec):
+    """The least first, among equals the one put first: compared modulo 3. The state's items are
+    in the order of their puts."""
+
+    initial: tuple[Any, ...] = ()
+
+    def put(self, state: tuple[Any, ...], x: Any) -> Answer:
+        return (*state, x), None
+
+    def get_nowait(self, state: tuple[Any, ...]) -> Answer:
+        if not state:
+            return state, EMPTY
+        at = state.index(min(state, key=lambda x: x % 3))
+        return state[:at] + state[at + 1 :], state[at]
+
+    @read_only
+    def peek(self, state: tuple[Any, ...]) -> Answer:
+        return state, min(state, key=lambda x: x % 3) if state else EMPTY
+
+    @read_only
+    def snapshot(self, state: tuple[Any, ...]) -> Answer:
+        return state, sorted(state, key=lambda x: x % 3)
+
+
 class WordSpec(Spec):
     """One word: a register with what Ref and AtomicInt do to it at once."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from concurrent_programs import FRESH, Subject, call, pause, until_empty
-from lockfree import AtomicInt, Counter, Deque, Full, Queue, ShutDown, Stack
+from lockfree import AtomicInt, Counter, Deque, Full, LifoQueue, PriorityQueue, Queue, ShutDown, Stack
 from reagents import (
     BLOCK,
     Ref,
@@ -35,6 +35,7 @@ from specs import (
     CounterSpec,
     DequeSpec,
     GaugeSpec,
+    PrioritySpec,
     QueueAndStackSpec,
     QueueSpec,
     StackSpec,
@@ -228,6 +229,70 @@ class DequeSubject(Subject):
     def drain(self, run: Callable[..., Any]) -> None:
         run("snapshot")
         until_empty(run, "popleft")
+
+
+class Modulo:
+    """Compared modulo 3, by user code: equal ones can be told apart, and others get into the middle of comparing."""
+
+    def __init__(self, x: int) -> None:
+        self.x = x
+
+    def __lt__(self, other: Modulo) -> bool:
+        pause()
+        return self.x % 3 < other.x % 3
+
+
+class PrioritySubject(Subject):
+    spec = PrioritySpec
+    calls = st.one_of(
+        call("put", FRESH),
+        call("get_nowait"),
+        call("put_composed", FRESH),
+        call("get_nowait_composed"),
+        call("get_nowait_waiting"),
+        call("peek"),
+        call("snapshot"),
+    )
+
+    def __init__(self) -> None:
+        queue: PriorityQueue[Modulo] = PriorityQueue()
+        self.get_nowait = lambda: queue.get_nowait().x
+        self.snapshot = lambda: [item.x for item in queue.snapshot()]
+        self.get_nowait_composed = attempt(queue.get >> paused >> (lambda item: item.x), EMPTY)
+        self.get_nowait_waiting = lambda: queue.get(timeout=WAIT).x
+        self._queue = queue
+
+    def put(self, x: int) -> None:
+        self._queue.put(Modulo(x))
+
+    def put_composed(self, x: int) -> None:
+        (const(Modulo(x)) >> self._queue.put)()
+
+    def peek(self) -> int:
+        return self._queue.peek(block=False).x
+
+    def drain(self, run: Callable[..., Any]) -> None:
+        run("snapshot")
+        until_empty(run, "get_nowait")
+
+
+class LifoSubject(StackSubject):
+    """The same as a stack, by other names; bounded, but for more than a program puts."""
+
+    def __init__(self) -> None:
+        queue: LifoQueue[int] = LifoQueue(100)
+        self.push = queue.put
+        self.pop_nowait = queue.get_nowait
+        self.snapshot = queue.snapshot
+        self.pop_nowait_composed = attempt(queue.get >> paused, EMPTY)
+        self.pop_nowait_waiting = lambda: queue.get(timeout=WAIT)
+        self._queue = queue
+
+    def push_composed(self, x: int) -> None:
+        (const(x) >> self._queue.put)()
+
+    def peek(self) -> int:
+        return self._queue.peek(block=False)
 
 
 word_calls = st.one_of(

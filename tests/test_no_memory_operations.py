@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lockfree import AtomicInt, Counter, Queue, Stack
+from lockfree import AtomicInt, Counter, LifoQueue, PriorityQueue, Queue, Stack
 from no_memory import Case, check
 from racing import GIL
 from reagents import (
@@ -81,6 +81,26 @@ def on_a_full_queue(operation: Callable[[Queue[Any], Any], Any]) -> Case:
         queue = queue_of(1)
         queue.maxsize = 1
         return lambda: operation(queue, token), lambda: contents(queue)
+
+
+def on_a_priority_queue(operation: Callable[[PriorityQueue[Any], Any], Any], maxsize: int = 0) -> Case:
+    """The operation on a queue of (1, the token) and three others, each a tuple."""
+
+    def case(token: Any) -> Any:
+        queue: PriorityQueue[Any] = PriorityQueue(maxsize)
+        for item in ((3, "c"), (1, token), (2, "b"), (4, "d")):
+            queue.put(item)
+        return lambda: operation(queue, token), queue.snapshot
+
+    return case
+
+
+def on_a_lifo_queue(operation: Callable[[LifoQueue[Any], Any], Any]) -> Case:
+    def case(token: Any) -> Any:
+        queue: LifoQueue[Any] = LifoQueue()
+        queue.put(1)
+        queue.put(token)
+        return lambda: operation(queue, token), queue.snapshot
 
     return case
 
@@ -209,6 +229,19 @@ CASES: dict[str, Case] = {
     "task_done, too often": pure(lambda t: Queue().task_done()),
     "join": pure(lambda t: Queue().join()),
     "Stack.clear": pure(lambda t: (s := stack_of(t, *ITEMS), s.clear(), len(s))[1:]),
+    # PriorityQueue and LifoQueue
+    "PriorityQueue(2)": pure(lambda t: PriorityQueue(2).maxsize),
+    "PriorityQueue.put": on_a_priority_queue(lambda q, t: q.put((0, t))),
+    "PriorityQueue.put that raises": on_a_priority_queue(lambda q, t: q.put(t)),
+    "PriorityQueue.get": on_a_priority_queue(lambda q, t: q.get()),
+    "PriorityQueue.get and put": on_a_priority_queue(lambda q, t: (q.get >> q.put >> q.peek)()),
+    "PriorityQueue.shutdown": on_a_priority_queue(lambda q, t: (q.shutdown(), q.is_shutdown)),
+    "PriorityQueue.shutdown at once": on_a_priority_queue(lambda q, t: q.shutdown(immediate=True)),
+    "PriorityQueue.snapshot": on_a_priority_queue(lambda q, t: q.snapshot()),
+    "PriorityQueue.maxsize": on_a_priority_queue(lambda q, t: setattr(q, "maxsize", 300)),
+    "LifoQueue.put": on_a_lifo_queue(lambda q, t: q.put(t)),
+    "LifoQueue.get": on_a_lifo_queue(lambda q, t: q.get()),
+    "LifoQueue.get and put": on_a_lifo_queue(lambda q, t: (q.get >> q.put >> q.get)()),
     # Ref
     "Ref.get": on_a_ref(lambda r, t: r.get()),
     "Ref.set": on_a_ref(lambda r, t: r.set(5), "before"),

@@ -1,7 +1,8 @@
 """CPython's own tests of `queue.LifoQueue` and `queue.PriorityQueue`, run against ours.
 
 Left out: FailingQueueTest, which makes `_put` and `_get` of a subclass fail; ours have no such hooks (see
-docs/deviations). What they are for, an operation that raises and leaves the queue as it was, is in test_priority_queue.py.
+docs/deviations). What they are for, an operation that raises and leaves the queue as it was, is in
+test_priority_queue.py.
 """
 
 from __future__ import annotations

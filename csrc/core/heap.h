@@ -102,27 +102,34 @@ static inline void rg_heap_question(rg_heap_merge *m, rg_wide **newer, rg_wide *
     *newer = a ? m->a : m->b;
     *older = a ? m->b : m->a;
 }
+/* `first` comes before `other`: of it the rest of its spine is left. */
+static inline void rg_heap_goes_first(rg_heap_merge *m, rg_wide *first, rg_wide *other)
+{
+    m->at[m->n++] = first;
+    m->b = other;
+    m->a = rg_heap_right(first);
+    rg_heap_look_ahead(m->a);
+}
 static inline void rg_heap_answer(rg_heap_merge *m, bool less)
 {
     rg_wide *newer, *older;
     rg_heap_question(m, &newer, &older);
-    rg_wide *first = less ? newer : older;
-    m->at[m->n++] = first;
-    m->b = less ? older : newer;
-    m->a = rg_heap_right(first);
-    rg_heap_look_ahead(m->a);
+    rg_heap_goes_first(m, less ? newer : older, less ? older : newer);
 }
 
 /* Down. False: `less` cannot tell what rg_heap_question says. */
 static inline bool rg_heap_descend(rg_heap_merge *m, rg_heap_less less)
 {
     while (m->a && m->b) {
+        uint64_t x = rg_heap_hint(m->a), y = rg_heap_hint(m->b);
+        if (x != y && x >> RG_HEAP_KIND_SHIFT == y >> RG_HEAP_KIND_SHIFT && x >> RG_HEAP_KIND_SHIFT) {
+            rg_wide *a = m->a, *b = m->b;
+            rg_heap_goes_first(m, x < y ? a : b, x < y ? b : a);
+            continue;
+        }
         rg_wide *newer, *older;
         rg_heap_question(m, &newer, &older);
-        uint64_t x = rg_heap_hint(newer), y = rg_heap_hint(older);
-        int l = x != y && x >> RG_HEAP_KIND_SHIFT == y >> RG_HEAP_KIND_SHIFT && x >> RG_HEAP_KIND_SHIFT
-                    ? x < y
-                    : less(newer->node.value, older->node.value);
+        int l = less(newer->node.value, older->node.value);
         if (__builtin_expect(l < 0, 0)) return false;
         rg_heap_answer(m, l);
     }

@@ -295,7 +295,7 @@ core_mutant heap-numbers-unwrapped heap.h 's/return \(int64_t\)\(\(rg_node_posit
     plain test_heap.numbers_wrap 'numbers that begin anew are taken for older'
 core_mutant heap-unbiased heap.h 's/\(l >= r \? left : below\)/(left)/;s/\(l >= r \? below : left\)/(below)/' \
     plain test_heap.like_a_model 'spines as long as the heap'
-core_mutant heap-kinds-mixed heap.h 's/ && x >> RG_HEAP_KIND_SHIFT == y >> RG_HEAP_KIND_SHIFT && x >> RG_HEAP_KIND_SHIFT$//' \
+core_mutant heap-kinds-mixed heap.h 's/ && x >> RG_HEAP_KIND_SHIFT == y >> RG_HEAP_KIND_SHIFT && x >> RG_HEAP_KIND_SHIFT\)/)/' \
     plain test_heap.like_a_model 'a hint is compared with none'
 core_mutant heap-lost-kept heap.h '/^static inline rg_record_tried rg_heap_finish\(/,/^}/s/rg_heap_unmake\(s, m, 0\);//' \
     explore heap.g-g 'what a try that has lost has made is left'
