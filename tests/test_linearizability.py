@@ -26,6 +26,8 @@ from subjects import (
     QueueAndStackSubject,
     QueueSubject,
     RefSubject,
+    SortedMapSubject,
+    SortedObjectsSubject,
     StackSubject,
     TwoAtomicIntsSubject,
     TwoRefsSubject,
@@ -47,6 +49,8 @@ from subjects import (
         TwoRefsSubject,
         TwoAtomicIntsSubject,
         QueueAndStackSubject,
+        SortedMapSubject,
+        SortedObjectsSubject,
     ],
 )
 def test_linearizable(subject: type[Subject]) -> None:
