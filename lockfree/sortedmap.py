@@ -7,7 +7,7 @@ from itertools import islice
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from reagents._core import _SortedMap
+from reagents._core import BaseSortedMap
 
 if TYPE_CHECKING:
     from reagents import Reagent
@@ -97,19 +97,21 @@ class SortedRange(Generic[_K, _V]):
         return f"<{type(self._map).__name__} at {id(self._map):#x} from {self._lo!r} to {self._hi!r}>"
 
 
-class SortedMap(_SortedMap[_K, _V]):
+class SortedMap(BaseSortedMap[_K, _V]):
     """SortedMap(mapping_or_iterable=(), /, **kwargs)
 
     A mapping in the order of its keys that threads share without locks: a skip list after Fraser (2004) and Herlihy and
     Shavit (2008). It stands in for sortedcontainers.SortedDict, and for dict where keys can be compared.
 
-    Keys are ordered by `<` alone: they need no hash, and two of which neither is less are the same key. Keys that cannot be
-    compared raise TypeError, as sorted() would, and what `<` raises is passed on; either way nothing has changed. NaN
-    raises ValueError. An order that changes, or contradicts itself, may hide bindings, and does no other harm.
+    Keys are ordered by `<` alone: they need no hash, and two of which neither is less are the same key. Keys that
+    cannot be compared raise TypeError, as sorted() would, and what `<` raises is passed on; either way nothing has
+    changed. NaN raises ValueError. An order that changes, or contradicts itself, may hide bindings, and does no other
+    harm.
 
     Single operations are lock-free and linearizable. min, max, pop_min, pop_max and snapshot are methods and reagents;
-    `m.at(key)` is one key as a Ref. A reaction that looks at a range (these five) logs two words for each binding that it
-    has passed, and starts again when one of them changed; bindings that come or go elsewhere do not disturb it.
+    `m.at(key)` is one key as a Ref, `m.between(lo, hi)` a range. A reaction that looks at a range (these five) logs two
+    words for each binding that it has passed, and starts again when one of them changed; bindings that come or go
+    elsewhere do not disturb it.
     Iterating, the views and what is computed from them (==, repr, copy, |) go on while the map changes, in the order of
     the keys: what is bound all the while is seen, what comes or goes meanwhile may be. len() is exact when nobody is in
     the middle of a change.
@@ -134,7 +136,7 @@ class SortedMap(_SortedMap[_K, _V]):
         >>> m
         SortedMap({'a': 1, 'b': 2})
         """
-        MutableMapping.update(self, other, **kwargs)  # type: ignore[arg-type]
+        MutableMapping.update(self, other, **kwargs)
 
     def popitem(self, last: bool = True) -> tuple[_K, _V]:
         """Take out the binding with the largest key, or the smallest if not last; KeyError if there is none. Lock-free.
@@ -214,7 +216,7 @@ class SortedMap(_SortedMap[_K, _V]):
         9
         """
         value = self.get(key, _missing)
-        return value if value is not _missing else self.setdefault(key, f(key))  # type: ignore[return-value]
+        return value if value is not _missing else self.setdefault(key, f(key))
 
     def copy(self) -> SortedMap[_K, _V]:
         """A SortedMap with the bindings of one instant.
@@ -242,7 +244,7 @@ class SortedMap(_SortedMap[_K, _V]):
         >>> list(SortedMap(b=2, a=1).keys())
         ['a', 'b']
         """
-        return SortedKeysView(self)  # type: ignore[arg-type]
+        return SortedKeysView(self)
 
     def values(self) -> SortedValuesView[_V]:
         """A view of the values, in the order of their keys.
@@ -250,7 +252,7 @@ class SortedMap(_SortedMap[_K, _V]):
         >>> list(SortedMap(b=2, a=1).values())
         [1, 2]
         """
-        return SortedValuesView(self)  # type: ignore[arg-type]
+        return SortedValuesView(self)
 
     def items(self) -> SortedItemsView[_K, _V]:
         """A set-like view of the bindings, in the order of their keys.
@@ -258,7 +260,7 @@ class SortedMap(_SortedMap[_K, _V]):
         >>> list(SortedMap(b=2, a=1).items())
         [('a', 1), ('b', 2)]
         """
-        return SortedItemsView(self)  # type: ignore[arg-type]
+        return SortedItemsView(self)
 
     def __reversed__(self) -> Iterator[_K]:
         return self._iterate(_KEYS, None, None, True, True, True)
@@ -295,7 +297,7 @@ class SortedMap(_SortedMap[_K, _V]):
         new.update(self)
         return new
 
-    def __ior__(self, other: Any, /) -> SortedMap[_K, _V]:
+    def __ior__(self, other: Any, /) -> SortedMap[_K, _V]:  # type: ignore[misc]
         self.update(other)
         return self
 

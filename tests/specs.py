@@ -283,6 +283,48 @@ class GaugeSpec(Spec):
         return state, state[1]
 
 
+class SortedMapSpec(Spec):
+    """Bindings in order; the state is a sorted tuple of pairs."""
+
+    initial: tuple[Any, ...] = ()
+
+    def set(self, state: tuple[Any, ...], k: int, v: int) -> Answer:
+        return tuple(sorted({**dict(state), k: v}.items())), None
+
+    def setdefault(self, state: tuple[Any, ...], k: int, v: int) -> Answer:
+        bound = dict(state)
+        return (state, bound[k]) if k in bound else (self.set(state, k, v)[0], v)
+
+    def pop(self, state: tuple[Any, ...], k: int) -> Answer:
+        return tuple(pair for pair in state if pair[0] != k), dict(state).get(k, EMPTY)
+
+    def pop_min(self, state: tuple[Any, ...]) -> Answer:
+        return (state[1:], state[0]) if state else (state, EMPTY)
+
+    def pop_max(self, state: tuple[Any, ...]) -> Answer:
+        return (state[:-1], state[-1]) if state else (state, EMPTY)
+
+    def raise_min(self, state: tuple[Any, ...], k: int) -> Answer:
+        """The smallest binding's value goes to the key k."""
+        return (self.set(state[1:], k, state[0][1])[0], state[0]) if state else (state, EMPTY)
+
+    @read_only
+    def get(self, state: tuple[Any, ...], k: int) -> Answer:
+        return state, dict(state).get(k, EMPTY)
+
+    @read_only
+    def min(self, state: tuple[Any, ...]) -> Answer:
+        return state, state[0] if state else EMPTY
+
+    @read_only
+    def max(self, state: tuple[Any, ...]) -> Answer:
+        return state, state[-1] if state else EMPTY
+
+    @read_only
+    def snapshot(self, state: tuple[Any, ...], lo: int, hi: int) -> Answer:
+        return state, [pair for pair in state if lo <= pair[0] < hi]
+
+
 class QueueAndStackSpec(Spec):
     """A queue and a stack, and moves between them in one step."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from concurrent_programs import FRESH, Subject, call, pause, until_empty
-from lockfree import AtomicInt, Counter, Deque, Full, LifoQueue, PriorityQueue, Queue, ShutDown, Stack
+from lockfree import (AtomicInt, Counter, Deque, Full, LifoQueue, PriorityQueue, Queue, ShutDown, SortedMap, Stack)
 from reagents import (
     BLOCK,
     Ref,
@@ -38,6 +38,7 @@ from specs import (
     PrioritySpec,
     QueueAndStackSpec,
     QueueSpec,
+    SortedMapSpec,
     StackSpec,
     TwoWordsSpec,
     WordSpec,
@@ -571,3 +572,108 @@ class QueueAndStackSubject(Subject):
     def drain(self, run: Callable[..., Any]) -> None:
         until_empty(run, "get_nowait")
         until_empty(run, "pop_nowait")
+
+
+class Number:
+    """A key whose comparison lets others in."""
+
+    __slots__ = ("n",)
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __lt__(self, other: Number) -> bool:
+        pause()
+        return self.n < other.n
+
+
+class SortedMapSubject(Subject):
+    spec = SortedMapSpec
+    calls = st.one_of(
+        call("set", few, FRESH),
+        call("set_composed", few, FRESH),
+        call("setdefault", few, FRESH),
+        call("pop", few),
+        call("pop_composed", few),
+        call("pop_min"),
+        call("pop_min_composed"),
+        call("pop_max"),
+        call("pop_max_composed"),
+        call("raise_min", few),
+        call("get", few),
+        call("get_composed", few),
+        call("min"),
+        call("max"),
+        call("max_composed"),
+        call("snapshot", few, few),
+    )
+    key: Callable[[int], Any] = int
+
+    def __init__(self) -> None:
+        self._map: SortedMap[Any, int] = SortedMap()
+        self.pop_min_composed = attempt(self._map.pop_min >> self._plain, EMPTY)
+        self.pop_max_composed = attempt(self._map.pop_max >> self._plain, EMPTY)
+        self.max_composed = attempt(self._map.max >> self._plain, EMPTY)
+
+    @staticmethod
+    def _plain(pair: Any) -> Any:
+        pause()
+        return (pair[0] if isinstance(pair[0], int) else pair[0].n), pair[1]
+
+    def _end(self, f: Callable[[], Any]) -> Any:
+        try:
+            return self._plain(f())
+        except KeyError:
+            return EMPTY
+
+    def set(self, k: int, v: int) -> None:
+        self._map[type(self).key(k)] = v
+
+    def set_composed(self, k: int, v: int) -> None:
+        (const(v) >> self._map.at(type(self).key(k)).write >> paused)()
+
+    def setdefault(self, k: int, v: int) -> int:
+        return self._map.setdefault(type(self).key(k), v)
+
+    def pop(self, k: int) -> Any:
+        return self._map.pop(type(self).key(k), EMPTY)
+
+    def pop_composed(self, k: int) -> Any:
+        return attempt(self._map.at(type(self).key(k)).remove >> paused, EMPTY)()
+
+    def get(self, k: int) -> Any:
+        return self._map.get(type(self).key(k), EMPTY)
+
+    def get_composed(self, k: int) -> Any:
+        return attempt(self._map.at(type(self).key(k)).read >> paused, EMPTY)()
+
+    def raise_min(self, k: int) -> Any:
+        def put(tx: Any, _: Any) -> Any:
+            pair = tx(self._map.pop_min)
+            tx(self._map.at(type(self).key(k)).write, pair[1])
+            return self._plain(pair)
+
+        return attempt(reagent(put), EMPTY)()
+
+    def pop_min(self) -> Any:
+        return self._end(self._map.pop_min)
+
+    def pop_max(self) -> Any:
+        return self._end(self._map.pop_max)
+
+    def min(self) -> Any:
+        return self._end(self._map.min)
+
+    def max(self) -> Any:
+        return self._end(self._map.max)
+
+    def snapshot(self, lo: int, hi: int) -> Any:
+        return [self._plain(pair) for pair in self._map.snapshot(type(self).key(lo), type(self).key(hi))]
+
+    def drain(self, run: Callable[..., Any]) -> None:
+        run("snapshot", 0, 100)
+        until_empty(run, "pop_min")
+
+
+class SortedObjectsSubject(SortedMapSubject):
+    key = Number

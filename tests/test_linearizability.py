@@ -28,6 +28,8 @@ from subjects import (
     QueueAndStackSubject,
     QueueSubject,
     RefSubject,
+    SortedMapSubject,
+    SortedObjectsSubject,
     StackSubject,
     TwoAtomicIntsSubject,
     TwoRefsSubject,
@@ -51,6 +53,8 @@ from subjects import (
         TwoRefsSubject,
         TwoAtomicIntsSubject,
         QueueAndStackSubject,
+        SortedMapSubject,
+        SortedObjectsSubject,
     ],
 )
 def test_linearizable(subject: type[Subject]) -> None:

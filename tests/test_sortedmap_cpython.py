@@ -21,5 +21,5 @@ class SortedMapProtocolTest(mapping_tests.TestMappingProtocol):  # type: ignore[
 
 
 class SubclassProtocolTest(SortedMapProtocolTest):
-    class type2test(lockfree.SortedMap[Any, Any]):  # noqa: N801  the borrowed tests' name
+    class type2test(lockfree.SortedMap[Any, Any]):
         pass

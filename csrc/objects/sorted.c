@@ -218,7 +218,7 @@ static PyType_Slot slots[] = {
     { 0, NULL },
 };
 PyType_Spec rg_sorted_map_spec = {
-    .name = "lockfree._SortedMap",
+    .name = "lockfree.BaseSortedMap",
     .basicsize = sizeof(SortedMap),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
     .slots = slots,

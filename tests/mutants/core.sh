@@ -9,6 +9,7 @@
 #   so the CAS with what was read misses (the check saves touching words of a later operation).
 # - resolve_rdcss without the check of rseq: likewise.
 # - rg_wait_register counting itself after linking: the validation that follows sees the change.
+# - rg_skip_link without the clock: a link that has changed so comes back to what it was only by a cut, which ticks.
 # Orders of memory, each weakened to relaxed where the C says acquire or release (the others: order-* below):
 # - fields of descriptors (kcas.c: status, counts, rseq, raddr, rold, rkref, the entries, chunks), one by one. A
 #   reference comes from a word, by seq_cst CAS from behind the owner's stores, so whoever has one sees its operation's
@@ -155,6 +156,20 @@ core_mutant task-by-add queue.h 's/return rg_cas_once\(&s->desc, &q->done, done,
     explore bounded.tasks.t-t 'more done than were put'
 core_mutant value-after-node queue.h '/^static inline rg_tried rg_queue_try_get/,/^}/{/^    \*value = /d;s/^    return (__builtin_expect\(rg_cas_once.*, 1\)) \? RG_TRIED_DONE : RG_TRIED_LOST;/    if (!\1) return RG_TRIED_LOST;\n    rg_unpin(s);\n    rg_pin(s);\n    *value = rg_node_of(next)->value;\n    return RG_TRIED_DONE;/}' \
     explore queue.gf-g 'the value is read when the node may have gone'
+
+# ---- the skip list
+core_mutant skip-down-marked skiplist.h '/if \(p->cur & RG_MARK\) goto again;/d' explore skiplist 'a search goes down from a removed tower'
+core_mutant skip-resumes-blindly skiplist.h '/answered:/,/^            }/s/if \(next & RG_MARK\) goto again;//' \
+    explore skiplist 'who has unpinned goes on from a tower that was removed'
+core_mutant skip-upper-unmarked skiplist.h '/^static inline bool rg_tower_mark/,/^}/s/--l > 0;\) \{/l > RG_LEVELS;) {/' \
+    plain test_skiplist 'only level 0 is marked'
+core_mutant skip-tie-forgotten skiplist.h '/^static inline bool rg_skip_link/,/^}/s/^        rg_fetch_add\(&t->node.meta, RG_TIE\);//' \
+    asan test_skiplist 'a tower is given back while it is linked above'
+core_mutant skip-builder-untied skiplist.h 's/2 \* RG_TIE \| RG_WIDE/RG_TIE | RG_WIDE/' explore skiplist 'nobody waits for the builder'
+core_mutant skip-never-tied skiplist.h '/^static inline bool rg_skip_link/,/^}/s/if \(rg_reserve\(s, 2\)\) rg_tower_untie\(s, sl, t\);//' \
+    plain test_skiplist 'removed towers are kept for ever'
+core_mutant skip-dead-unmarked skiplist.h '/^static inline bool rg_tower_mark/,/^}/s/v \| RG_MARK\)\) break;/v)) break;/' \
+    plain test_skiplist 'a removed tower looks as one that is in'
 
 # ---- the list
 core_mutant list-no-mark list.h 's/next \| RG_REMOVED \}/next }/' plain test_list.by_hand 'a removed link is removed again'
