@@ -56,7 +56,7 @@
 
 #ifdef RG_EXCLUSIVE
 #define RG_HASH_STRIPES 1
-#else
+#elif !defined(RG_HASH_STRIPES)
 #define RG_HASH_STRIPES 8
 #endif
 

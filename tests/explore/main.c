@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static const x_scenario *const lists[] = { s_structures, s_kcas, s_epoch, s_list, s_wait, s_controls, s_litmus };
+static const x_scenario *const lists[] = { s_structures, s_hash, s_kcas, s_epoch, s_list, s_wait, s_controls, s_litmus };
 static const char *only, *replay, *mode_name;
 static double seconds = 1;
 static unsigned preemptions = 2, pct_depth = 3;

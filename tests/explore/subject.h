@@ -47,6 +47,6 @@ typedef struct s_words_op {
 } s_words_op;
 
 /* Lists of scenarios, each ended by one without a name. */
-extern const x_scenario s_structures[], s_kcas[], s_epoch[], s_list[], s_wait[], s_controls[], s_litmus[];
+extern const x_scenario s_structures[], s_hash[], s_kcas[], s_epoch[], s_list[], s_wait[], s_controls[], s_litmus[];
 
 #endif
