@@ -16,6 +16,7 @@ _T = TypeVar("_T")
 
 class _Keys(KeysView[_K]):
     __slots__ = ()
+    _mapping: Mapping[_K, Any]
 
     @property
     def mapping(self) -> MappingProxyType[_K, Any]:
@@ -81,11 +82,11 @@ class Map(BaseMap[_K, _V]):
 
     A dict that threads share without locks: a split-ordered list (Shalev and Shavit, J. ACM 2006).
 
-    It has dict's methods, and is a MutableMapping. Each call on one key is one atomic step, ``len`` is exact, and
-    ``snapshot()`` returns all of it at one instant. Reading writes no shared memory but the value's count of references.
-    It grows step by step: no insertion has to move what is there. Keys are unordered. While it is iterated over it
-    may change: each key that is there throughout comes exactly once, no key comes twice. ``update``, ``clear``, ``|=`` and
-    ``==`` are several steps, not one.
+    It has dict's methods, and is a MutableMapping. Each call on one key is one atomic step, ``len`` is exact,
+    and ``snapshot()`` returns all of it at one instant. Reading writes no shared memory but the value's count
+    of references. It grows step by step: no insertion has to move what is there. Keys are unordered. While it
+    is iterated over it may change: each key that is there throughout comes exactly once, no key comes twice.
+    ``update``, ``clear``, ``|=`` and ``==`` are several steps, not one.
 
     ``m.at(key)`` is a Ref-like view of one key whose operations are reagents and compose.
 
@@ -128,7 +129,7 @@ class Map(BaseMap[_K, _V]):
         >>> Map.fromkeys("a", 0)
         Map({'a': 0})
         """
-        m = cls()
+        m: Map[Any, Any] = cls()
         for k in keys:
             m[k] = value
         return m
@@ -136,7 +137,8 @@ class Map(BaseMap[_K, _V]):
     def update(self, other: Any = (), /, **more: Any) -> None:
         """update(other=(), /, **more)
 
-        Sets the keys of a mapping, or of pairs (key, value), and of the keyword arguments, one after the other. Lock-free.
+        Sets the keys of a mapping, or of pairs (key, value), and of the keyword arguments, one after the other.
+        Lock-free.
 
         >>> from lockfree import Map
         >>> m = Map()

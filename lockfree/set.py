@@ -35,11 +35,11 @@ class Set(BaseSet[_T]):
 
     A set that threads share without locks: a split-ordered list (Shalev and Shavit, J. ACM 2006).
 
-    It has set's methods, and is a MutableSet. Adding, discarding and looking for one item is one atomic step, ``len`` is
-    exact, and ``snapshot()`` returns all of it at one instant, as a frozenset. Items are unordered. While it is iterated
-    over it may change: each item that is there throughout comes exactly once, none comes twice. Operations with another set
-    work on a snapshot of this one; those that change it take item after item, and are several steps, not one. About
-    hashing and comparing see Map.
+    It has set's methods, and is a MutableSet. Adding, discarding and looking for one item is one atomic step,
+    ``len`` is exact, and ``snapshot()`` returns all of it at one instant, as a frozenset. Items are unordered.
+    While it is iterated over it may change: each item that is there throughout comes exactly once, none comes
+    twice. Operations with another set work on a snapshot of this one; those that change it take item after
+    item, and are several steps, not one. About hashing and comparing see Map.
 
     >>> from lockfree import Set
     >>> s = Set([1, 2])

@@ -53,10 +53,12 @@
 #define RG_HASH_LAST_LOG 40                      /* and at most */
 #define RG_HASH_SEGMENTS (RG_HASH_LAST_LOG - RG_HASH_FIRST_LOG + 1)
 #define RG_HASH_LOAD 2 /* nodes to a bucket, at most: more cost time, fewer memory */
+/* When to double. Small tables are at hand, and a step more in them is cheap; in large ones each is a wait for memory. */
+static inline uint64_t rg_hash_room(uint64_t size) { return size <= 512 ? size * RG_HASH_LOAD : size + size / 2; }
 
 #ifdef RG_EXCLUSIVE
 #define RG_HASH_STRIPES 1
-#else
+#elif !defined(RG_HASH_STRIPES)
 #define RG_HASH_STRIPES 8
 #endif
 

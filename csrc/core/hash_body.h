@@ -304,10 +304,10 @@ int64_t rg_hash_len(rg_slot *s, rg_hash *t)
 
 void rg_hash_grown(rg_slot *s, rg_hash *t)
 {
-    uint64_t size = rg_load(&t->size), often = size < 256 ? size / 8 : 32;
+    uint64_t size = rg_load(&t->size), often = size < 256 ? size / 8 + 1 : 32;
     if (read_word(s, rg_hash_count(s, t)) % often) return;
     rg_cas_entry e[RG_HASH_STRIPES];
-    if (sum(s, t, e) > (int64_t)(size * RG_HASH_LOAD)) grow(t, size);
+    if (sum(s, t, e) > (int64_t)rg_hash_room(size)) grow(t, size);
 }
 
 #endif

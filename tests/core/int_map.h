@@ -1,4 +1,5 @@
-/* int_map.h - csrc/core/hash.h with numbers for keys and values: what its tests and scenarios share. */
+/* int_map.h - csrc/core/hash.h with numbers for keys and values: what its tests and scenarios share. Theirs are TABLE, which
+ * points to the table, and SPACE. */
 #ifndef RG_INT_MAP_H
 #define RG_INT_MAP_H
 
@@ -6,15 +7,13 @@
 
 enum { ABSENT = 8, DEAD = 16 }; /* values are greater */
 
-static rg_hash table;
-
 static int same_key(const void *key, const rg_wide *n) { return n->node.value == (uint64_t)(uintptr_t)key; }
 
 /* Pinned. */
 static rg_wide *seek_key(rg_slot *s, rg_place *p, uint64_t key)
 {
     rg_wide *n;
-    while ((n = rg_hash_seek(s, &table, p)) && n->node.value != key) {}
+    while ((n = rg_hash_seek(s, TABLE, p)) && n->node.value != key) {}
     return n;
 }
 
@@ -25,7 +24,7 @@ static uint64_t map_put(rg_slot *s, uint64_t key, uint64_t hash, uint64_t v)
     rg_wide *fresh = NULL;
     uint64_t old;
     rg_pin(s);
-    rg_hash_begin(s, &table, &p, hash);
+    rg_hash_begin(s, TABLE, &p, hash);
     for (;;) {
         rg_wide *n = seek_key(s, &p, key);
         if (!n) {
@@ -39,12 +38,12 @@ static uint64_t map_put(rg_slot *s, uint64_t key, uint64_t hash, uint64_t v)
             fresh = NULL;
         }
         old = rg_read(SPACE, s->index, rg_hash_binding(n));
-        if (old == ABSENT && rg_hash_bind(s, &table, n, ABSENT, v, 1)) break;
+        if (old == ABSENT && rg_hash_bind(s, TABLE, n, ABSENT, v, 1)) break;
         if (old != ABSENT && old != DEAD && rg_cas1(SPACE, s->index, rg_hash_binding(n), old, v)) break;
-        rg_hash_begin(s, &table, &p, hash);
+        rg_hash_begin(s, TABLE, &p, hash);
     }
     if (fresh) rg_wide_free(s, fresh);
-    if (old == ABSENT) rg_hash_grown(s, &table);
+    if (old == ABSENT) rg_hash_grown(s, TABLE);
     rg_unpin(s);
     return old;
 }
@@ -55,19 +54,19 @@ static uint64_t map_remove(rg_slot *s, uint64_t key, uint64_t hash, bool trace)
     rg_place p;
     uint64_t old = ABSENT;
     rg_pin(s);
-    rg_hash_begin(s, &table, &p, hash);
-    for (rg_wide *n; (n = seek_key(s, &p, key)); rg_hash_begin(s, &table, &p, hash)) {
+    rg_hash_begin(s, TABLE, &p, hash);
+    for (rg_wide *n; (n = seek_key(s, &p, key)); rg_hash_begin(s, TABLE, &p, hash)) {
         old = rg_read(SPACE, s->index, rg_hash_binding(n));
         if (old == ABSENT) break;
         if (old == DEAD) {
             old = ABSENT;
             continue;
         }
-        if (!rg_hash_bind(s, &table, n, old, trace ? ABSENT : DEAD, -1)) {
+        if (!rg_hash_bind(s, TABLE, n, old, trace ? ABSENT : DEAD, -1)) {
             old = ABSENT;
             continue;
         }
-        if (!trace || rg_cas1(SPACE, s->index, rg_hash_binding(n), ABSENT, DEAD)) rg_hash_unlink(s, &table, n, trace ? NULL : &p);
+        if (!trace || rg_cas1(SPACE, s->index, rg_hash_binding(n), ABSENT, DEAD)) rg_hash_unlink(s, TABLE, n, trace ? NULL : &p);
         break;
     }
     rg_unpin(s);
@@ -80,11 +79,11 @@ static uint64_t map_get(rg_slot *s, uint64_t key, uint64_t hash)
     rg_wide *n;
     uint64_t v;
     rg_pin(s);
-    rg_sight sight = rg_hash_look(&table, hash, same_key, (const void *)(uintptr_t)key, &n, &v);
+    rg_sight sight = rg_hash_look(TABLE, hash, same_key, (const void *)(uintptr_t)key, &n, &v);
     if (sight == RG_SIGHT_MISSING) v = ABSENT;
     if (sight == RG_SIGHT_BLURRED) {
         rg_place p;
-        rg_hash_begin(s, &table, &p, hash);
+        rg_hash_begin(s, TABLE, &p, hash);
         n = seek_key(s, &p, key);
         v = n ? rg_read(SPACE, s->index, rg_hash_binding(n)) : ABSENT;
     }
@@ -95,7 +94,7 @@ static uint64_t map_get(rg_slot *s, uint64_t key, uint64_t hash)
 static int64_t map_len(rg_slot *s)
 {
     rg_pin(s);
-    int64_t n = rg_hash_len(s, &table);
+    int64_t n = rg_hash_len(s, TABLE);
     rg_unpin(s);
     return n;
 }

@@ -1,6 +1,9 @@
 /* The hash table: keys stay to be found while it grows, are bound once, counted exactly and met by walks; no node is
  * touched after it was freed (nodes are freed at once, and poisoned). */
 #include "harness.h"
+#include "hash.h"
+static rg_hash table;
+#define TABLE (&table)
 #include "int_map.h"
 
 #define KEYS 64

@@ -23,6 +23,7 @@ static const x_scenario *const lists[] = {
     s_records,
     s_deque,
     s_skiplist,
+    s_hash,
 };
 static const char *only, *replay, *mode_name;
 static double seconds = 1;

@@ -58,5 +58,6 @@ extern const x_scenario s_litmus[];
 extern const x_scenario s_records[];
 extern const x_scenario s_deque[];
 extern const x_scenario s_skiplist[];
+extern const x_scenario s_hash[];
 
 #endif
