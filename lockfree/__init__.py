@@ -27,6 +27,7 @@ from reagents._core import (
     Queue,
     ShutDown,
     Stack,
+    WorkStealingDeque,
 )
 
 __all__ = [
@@ -45,4 +46,5 @@ __all__ = [
     "ShutDown",
     "SortedMap",
     "Stack",
+    "WorkStealingDeque",
 ]
