@@ -17,6 +17,7 @@ from lockfree.set import Set
 from lockfree.sortedmap import SortedMap
 from reagents._core import (
     AtomicInt,
+    Bag,
     Binding,
     Counter,
     Empty,
@@ -32,6 +33,7 @@ from reagents._core import (
 
 __all__ = [
     "AtomicInt",
+    "Bag",
     "Binding",
     "Counter",
     "Deque",
