@@ -17,6 +17,7 @@ from lockfree.set import Set
 from lockfree.sortedmap import SortedMap
 from reagents._core import (
     AtomicInt,
+    Bag,
     Binding,
     Counter,
     Empty,
@@ -27,10 +28,12 @@ from reagents._core import (
     Queue,
     ShutDown,
     Stack,
+    WorkStealingDeque,
 )
 
 __all__ = [
     "AtomicInt",
+    "Bag",
     "Binding",
     "Counter",
     "Deque",
@@ -45,4 +48,5 @@ __all__ = [
     "ShutDown",
     "SortedMap",
     "Stack",
+    "WorkStealingDeque",
 ]

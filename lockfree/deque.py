@@ -1,8 +1,8 @@
 """A deque that threads share without locks: what of it is not in C.
 
 The operations at the ends and whatever only looks are in :mod:`reagents._core`. Those here change several items: each
-works its change out on a copy of one instant, and the result takes the copy's place if nothing else has happened meanwhile;
-else it starts over. So each is atomic, and lock-free, but takes time in proportion to the length.
+works its change out on a copy of one instant, and the result takes the copy's place if nothing else has happened
+meanwhile; else it starts over. So each is atomic, and lock-free, but takes time in proportion to the length.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Deque(_Deque[_T]):
     raise Empty, an IndexError, unless told to wait (block, timeout); as reagents they wait.
 
     Everything is atomic. Iteration goes over the items of one instant, and nothing that happens meanwhile raises.
-    len is exact. The operations at the ends take one CAS or two; so do items near an end (`d[0]`, `d[-1]`); what changes the
-    middle, or everything, takes time in proportion to the length and starts over when somebody else was faster. Blocked
-    pops are woken in the order of their arrival; who comes later may still be faster.
+    len is exact. The operations at the ends take one CAS or two, and looking near an end (`d[0]`, `d[-1]`) none; what
+    changes the middle, or everything, takes time in proportion to the length and starts over when somebody else was
+    faster. Blocked pops are woken in the order of their arrival; who comes later may still be faster.
 
     >>> from lockfree import Deque
     >>> d = Deque("bc")
@@ -170,7 +170,7 @@ class Deque(_Deque[_T]):
         self._change(lambda items: (items[::-1], None))
 
     def rotate(self, n: SupportsIndex = 1, /) -> None:
-        """Move n items from the right end to the left one; if n is negative, from left to right. Never blocks. Lock-free.
+        """Move n items from the right end to the left one; if n is negative, the other way. Never blocks. Lock-free.
 
         One step takes no longer in a long deque than in a short one.
 
@@ -215,7 +215,7 @@ class Deque(_Deque[_T]):
         return reversed(tuple(self.snapshot()))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        new = type(self)() if self.maxlen is None else type(self)((), self.maxlen)
+        new: Self = type(self)() if self.maxlen is None else type(self)((), self.maxlen)
         memo[id(self)] = new
         new.extend([deepcopy(item, memo) for item in self.snapshot()])
         return new

@@ -11,6 +11,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import MutableSequence
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -20,7 +21,7 @@ from conventions import check_reagent_method
 from lockfree import Deque, Empty, Stack
 from no_memory import Case, check
 from racing import STRESS, Background, eager_switching, race, soon
-from reagents import attempt, const, guard, post_commit
+from reagents import attempt, const, guard, identity, post_commit
 
 
 def test_conventions() -> None:
@@ -33,7 +34,8 @@ def test_conventions() -> None:
     assert list(inspect.signature(Deque.pop).parameters) == ["self", "block", "timeout"]
     with pytest.raises(TypeError, match="cannot pickle 'Deque' object"):
         pickle.dumps(d)
-    assert copy.copy(d) == d and copy.copy(d) is not d
+    assert copy.copy(d) == d
+    assert copy.copy(d) is not d
     gone = weakref.ref(d)
     del d, method
     soon(lambda: gc.collect() or gone() is None, "its end")
@@ -43,7 +45,7 @@ def test_the_same_as_a_deque_one_step_at_a_time() -> None:
     """Everything that changes it, direct and in reactions of up to six steps, against collections.deque."""
     random = Random(7)
     for maxlen in [None, None, None, 0, 1, 2, 5] * 30:
-        ours: Deque[Any] = Deque([], maxlen)
+        ours: Deque[Any] = Deque((), maxlen)
         theirs: deque[Any] = deque(maxlen=maxlen)
         for i in range(50):
             what = random.randrange(9)
@@ -83,7 +85,8 @@ def test_the_same_as_a_deque_one_step_at_a_time() -> None:
                 at = random.randrange(-len(theirs), len(theirs))
                 assert ours[at] == theirs[at]
                 ours[at] = theirs[at] = i
-            assert list(ours) == list(theirs) and len(ours) == len(theirs)
+            assert list(ours) == list(theirs)
+            assert len(ours) == len(theirs)
 
 
 def test_pop_of_an_empty_one() -> None:
@@ -93,11 +96,14 @@ def test_pop_of_an_empty_one() -> None:
             with pytest.raises(Empty):
                 pop(**arguments)
         with pytest.raises(TimeoutError):
-            (pop >> str)(timeout=1e-3)
-        for waits in (lambda: pop(block=True), lambda: pop(True), lambda: pop(timeout=60), lambda: (pop >> int)()):
-            waiting = Background(waits)
+            (pop >> identity)(timeout=1e-3)
+        for arguments in ({"block": True}, {"timeout": 60}, {"block": True, "timeout": 60}):
+            waiting = Background(partial(pop, **arguments))
             d.append(5)
             assert waiting.result() == 5
+        waiting = Background(pop >> identity)
+        d.append(6)
+        assert waiting.result() == 6
     with pytest.raises(TypeError):
         d.pop(1, 2, 3)  # type: ignore[call-arg]
     with pytest.raises(TypeError):
@@ -326,14 +332,15 @@ def test_snapshots_under_way() -> None:
         while not over.is_set():
             d.rotate(1)
             (d.popleft >> d.append)()
-            d.append(d.popleft()) if False else d.rotate(-1)
+            d.rotate(-1)
 
     def look() -> None:
         try:
             for _ in range(150 * STRESS):
                 row = d.snapshot()
                 assert row == [(row[0] + i) % n for i in range(n)]
-                assert d[0] in range(n) and len(d) == n
+                assert d[0] in range(n)
+                assert len(d) == n
         finally:
             over.set()
 

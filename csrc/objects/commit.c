@@ -8,6 +8,8 @@
 #include "log.h"
 #include "words.h"
 
+#include "../core/chase_lev.h"
+
 static void changed_hands(rx *r)
 {
     for (size_t i = 0; i < r->log.n; i++) {
@@ -54,6 +56,7 @@ static int64_t gained(const rx_entry *e)
     case PART_PERMITS: return (int64_t)(e->cur - e->old);
     case PART_OWNER: return !e->cur - !e->old;
     case PART_SIGNALS: return PART_SIGNALS_OF(e->cur) - PART_SIGNALS_OF(e->old);
+    case PART_COUNTED: return (int64_t)rg_cl_count(e->cur) - (int64_t)rg_cl_count(e->old);
     default: return 0;
     }
 }

@@ -32,6 +32,7 @@ enum {
     PART_EVERYONE, /* all takers are to look */
     PART_PERMITS, /* sync.h: a number of permits */
     PART_OWNER,   /* of an RLock; 0: free */
+    PART_COUNTED, /* chase_lev.h: the low bits say how many items */
     PART_SIGNALS, /* of a condition's group: what PART_SIGNALS_OF counts */
 };
 #define PART_SIGNALS_OF(w) ((int64_t)((w) & 0x7fffffff))

@@ -22,6 +22,7 @@ static const x_scenario *const lists[] = {
     s_litmus,
     s_records,
     s_deque,
+    s_stealing,
     s_skiplist,
     s_hash,
 };

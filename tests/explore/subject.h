@@ -57,6 +57,7 @@ extern const x_scenario s_controls[];
 extern const x_scenario s_litmus[];
 extern const x_scenario s_records[];
 extern const x_scenario s_deque[];
+extern const x_scenario s_stealing[];
 extern const x_scenario s_skiplist[];
 extern const x_scenario s_hash[];
 

@@ -320,3 +320,26 @@ core_mutant heap-goes-on heap.h 's/return rg_record_of\(s, root\) == m->record;/
     explore heap.G-gf 'a merge goes on in a version that has gone'
 core_mutant heap-unheld heap.h 's/\{ rg_node_hold\(&m->record->node\); \}/{ (void)m; }/;s/^    rg_node_release\(s, &m->record->node\);.*//' \
     explore heap.G-gfp.cached "the record's address comes back while it is asked"
+# ---- the deque
+core_mutant deque-links-unset deque.h '/^static inline bool rg_deque_set_links/,/^}/s/if \(!rg_deque_set_link\(.*\)\) return false;/(void)s, (void)d, (void)a;/' \
+    explore deque.t-d 'links that a reaction has left are set by nobody'
+core_mutant deque-settled-blind deque.h 's/^    return __builtin_expect\(set, 1\) \|\| rg_deque_settle.*/    return (void)s, (void)d, (void)set, true;/' \
+    explore deque.a-d.1 'built on a record whose link is not set yet'
+core_mutant deque-link-store deque.h 's/if \(rg_cas\(link, x, rg_wide_word\(to\)\) && x/if ((rg_store(link, rg_wide_word(to)), true) \&\& x/' \
+    explore deque. 'a late helper overwrites a newer link'
+core_mutant deque-link-no-recheck deque.h '/if \(rg_load\(&d->anchor\) != a\) return false;/d' \
+    explore deque. 'a helper sets the link of a node that was popped meanwhile'
+core_mutant deque-tomb-early deque.h '/^static inline void rg_deque_let_go/,/^}/s/if \(p->last\) \{/rg_deque_retire(s, rg_wide_word(p->node));\n    if (0) {/' \
+    explore deque. 'a popped node is freed while its neighbour still names it'
+core_mutant deque-tomb-kept deque.h 's/if \(rg_cas\(link, x, rg_wide_word\(n\)\)\) rg_deque_retire\(s, x\);/(void)rg_cas(link, x, rg_wide_word(n));/' \
+    explore deque.aca-c 'what a link has named is never freed'
+core_mutant deque-base-wrong deque.h 's/unsigned base = !e\.mark \? RG_BASE_NONE : /unsigned base = /' \
+    explore deque. 'back to a node that is not the record of what was'
+core_mutant deque-record-kept deque.h 's/^    rg_deque_retire\(s, p->record\);//' \
+    explore deque. 'records are never freed'
+core_mutant deque-walk-one-way deque.h 's/if \(at\[i\] == rg_wide_word\(w\)\) return true;/if (at[i] == rg_wide_word(w) || i == 0) return true;/;s/^    w = v->end\[RG_AT_RIGHT\];$/    return true;/' \
+    explore deque.s- 'a copy of several instants'
+core_mutant order-deque-push deque.h '/ rg_deque_try_push\(/,/^}/s/uint64_t a = rg_load\(&d->anchor\)/uint64_t a = rg_load_rlx(\&d->anchor)/' \
+    weak deque.a-a.1 'a node without its contents'
+core_mutant order-deque-pop deque.h '/ rg_deque_try_pop\(/,/^}/s/uint64_t a = rg_load\(&d->anchor\)/uint64_t a = rg_load_rlx(\&d->anchor)/' \
+    weak deque.a-c 'a node without its contents'
