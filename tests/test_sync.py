@@ -373,6 +373,21 @@ def test_a_signal_is_for_those_who_waited() -> None:
     assert order == ["first", "second"]
 
 
+def test_two_notifies_wake_two() -> None:
+    cond = Condition()
+
+    def wait() -> bool:
+        with cond:
+            return cond.wait(PATIENCE)
+
+    threads = [waiting(wait) for _ in range(3)]
+    for n in range(3):
+        with cond:
+            cond.notify()
+        soon(lambda n=n: sum(t.running for t in threads) == 2 - n)  # type: ignore[misc]
+    assert [t.result() for t in threads] == [True] * 3
+
+
 def test_notify_and_release_in_one_step() -> None:
     cond, queue = Condition(), Queue[int]()
 

@@ -208,6 +208,28 @@ def a_notify_and_the_end_of_the_time() -> Any:
 
 
 @scenario(2)
+def a_signal_is_for_who_waited() -> Any:
+    """Who notifies and then waits itself does not take the signal of the one that waited before."""
+    cond = Condition(Lock())
+    told: list[bool] = []
+
+    def first() -> None:
+        with cond:
+            cond.wait(1)
+
+    def second() -> None:
+        with cond:
+            cond.notify()
+            told.append(cond.wait(1))
+
+    def after() -> None:
+        assert told == [False]
+        nothing_waits()
+
+    return [first, second], after
+
+
+@scenario(2)
 def a_composed_wait_or_an_item() -> Any:
     cond, queue = Condition(Lock()), Queue[str]()
     got: list[Any] = []

@@ -172,12 +172,9 @@ PyObject *sync_lock_acquire(PyObject *lock, PyObject *const *args, Py_ssize_t na
     return is_rlock(state_of(lock), lock) ? rg_rlock_acquire(lock, args, nargs, kw) : rg_lock_acquire(lock, args, nargs, kw);
 }
 
-int sync_lock_acquire_now(PyObject *lock)
+bool sync_lock_restore(PyObject *lock, uint64_t times)
 {
-    PyObject *y = sync_lock_acquire(lock, NULL, 0, NULL);
-    if (!y) return -1;
-    Py_DECREF(y);
-    return 0;
+    return is_rlock(state_of(lock), lock) ? sync_rlock_restore((RLock *)lock, times) : sync_permits_try((Permits *)lock);
 }
 
 int sync_lock_release(PyObject *lock)

@@ -57,12 +57,13 @@ rx_outcome rx_lock_give(rx *, PyObject *lock, bool wholly);
 bool rx_lock_is_mine(rx *, PyObject *lock, bool *mine); /* false: an error is set */
 bool sync_is_lock(rg_state *, PyObject *);
 PyObject *sync_lock_acquire(PyObject *lock, PyObject *const *args, Py_ssize_t nargs, PyObject *kw);
-int sync_lock_acquire_now(PyObject *lock); /* for ever; 0, or -1 and an error */
 int sync_lock_release(PyObject *lock);     /* 0, or -1 and an error */
 /* Does the caller's thread hold it (of a Lock: anybody)? -1: error. */
 int sync_lock_is_mine(PyObject *lock);
 /* How often it is held by the caller's thread; of a Lock 1. */
 uint64_t sync_lock_count(PyObject *lock);
+/* Takes the lock so often if it is free; false: perhaps it is not. Needs no memory. */
+bool sync_lock_restore(PyObject *lock, uint64_t times);
 void sync_lock_reset(PyObject *lock);
 
 rx_outcome rx_rlock_take(rx *, RLock *, uint64_t times);
@@ -74,6 +75,8 @@ int rg_permits_give(Permits *, uint64_t n);
 PyObject *rg_rlock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw);
 PyObject *rg_lock_acquire(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw);
 int rg_rlock_release(RLock *);
+bool sync_rlock_restore(RLock *, uint64_t times);
+bool sync_permits_try(Permits *);
 bool sync_rlock_is_mine(RLock *);
 uint64_t sync_rlock_count(RLock *);
 uint64_t sync_word(rg_state *, rg_word *); /* its value now */

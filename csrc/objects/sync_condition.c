@@ -51,6 +51,8 @@ static void give_up_interrupted(Condition *c, PyObject *group)
 /* After an interrupt too. An error of its own takes the place of the one that is set. */
 static int restore(Condition *c, PyObject *times)
 {
+    uint64_t n = PyLong_AsUnsignedLongLong(times);
+    if (sync_lock_restore(c->lock, n)) return 1;
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     int k = sync_run(c->st, &op_restore, c->lock, NULL, times, for_ever, NULL);

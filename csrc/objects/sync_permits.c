@@ -143,6 +143,8 @@ static inline rg_tried take(Permits *p, uint64_t n)
     return RG_TRIED_DONE;
 }
 
+bool sync_permits_try(Permits *p) { return rg_at_hand(p->st) && take(p, 1) == RG_TRIED_DONE; }
+
 static void given(rg_slot *s, Permits *p, uint64_t n)
 {
     rg_wake(s, &p->free);

@@ -201,6 +201,14 @@ static const rg_op op_release = { .name = "release", .step = step_release, .dire
     ">>> from lockfree.sync import RLock\n>>> r = RLock()\n>>> r.acquire()\nTrue\n>>> r.release()" };
 const rg_op *const rg_rlock_ops[] = { &rg_op_rlock_acquire, &op_release, NULL };
 
+bool sync_rlock_restore(RLock *l, uint64_t times)
+{
+    rg_slot *s = rg_at_hand(l->st);
+    if (!s || rg_load(&l->word) || !rg_cas_once(&s->desc, &l->word, 0, (sync_thread() << COUNT_BITS) + times)) return false;
+    rg_wake(s, &l->word);
+    return true;
+}
+
 bool sync_rlock_is_mine(RLock *l) { return OWNER(sync_word(l->st, &l->word)) == sync_thread(); }
 
 uint64_t sync_rlock_count(RLock *l)
@@ -240,8 +248,9 @@ static PyObject *rlock_release_save(PyObject *self, PyObject *Py_UNUSED(ignored)
 {
     RLock *l = (RLock *)self;
     uint64_t times = sync_rlock_count(l), me = sync_thread();
-    if (sync_run(l->st, &op_give_wholly, self, NULL, Py_None, (sync_wait){ true, -1 }, NULL) < 0) return NULL;
-    return Py_BuildValue("(KK)", (unsigned long long)times, (unsigned long long)me);
+    PyObject *state = Py_BuildValue("(KK)", (unsigned long long)times, (unsigned long long)me);
+    if (state && sync_run(l->st, &op_give_wholly, self, NULL, Py_None, (sync_wait){ true, -1 }, NULL) < 0) Py_CLEAR(state);
+    return state;
 }
 
 static PyObject *rlock_acquire_restore(PyObject *self, PyObject *state)

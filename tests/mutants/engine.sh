@@ -180,6 +180,32 @@ engine_mutant elder-never-resigns engine.c 's/^    if \(elder\) rg_elder_resign\
 engine_mutant no-elder engine.c 's/elder = rg_elder_claim\(r->slot, t\);/elder = false;/' any $T/test_fairness.py \
     'a long reaction starves'
 
+# ---- lockfree.sync
+engine_mutant release-wakes-one sync_permits.c 's/rg_wake_some\(s, &p->takers\.list, \(size_t\)n\)/rg_wake_some(s, \&p->takers.list, 1)/' any $T/test_sync.py \
+    'n permits wake one'
+engine_mutant permits-wake-nobody commit.c 's/case PART_PERMITS: return .*/case PART_PERMITS: return 0;/' any "$T/test_sync.py $T/test_sync_explored.py" \
+    'a composed release wakes nobody'
+engine_mutant owner-wakes-nobody commit.c 's/case PART_OWNER: return .*/case PART_OWNER: return 0;/' any "$T/test_sync.py $T/test_sync_cpython.py" \
+    'an RLock that a wait gives back wakes nobody'
+engine_mutant few-is-none sync_permits.c 's/e->vacant \|= !e->old && !e->dirty;.*/e->vacant = 1;/' any "$T/test_sync.py $T/test_sync_explored.py" \
+    'who found some permits, but too few, waits as if there were none'
+engine_mutant owner-is-who-runs sync.c 's/Offer \*o = r->party > 0 .*/Offer *o = NULL;/' any $T/test_sync.py \
+    'an RLock belongs to the thread that carried the reaction out'
+engine_mutant release-unchecked sync_permits.c '/^rx_outcome rx_permits_give/,/^}/s/if \(n > p->bound - e->cur\)/if (0)/' any "$T/test_sync.py $T/test_sync_linearizability.py" \
+    'a composed release of what is not held'
+engine_mutant group-stays-open sync_groups.c 's/if \(at == &c->open && UNSERVED\(w\)\)/if (0)/' any $T/test_sync_explored.py \
+    'who comes after the notify takes its signal'
+engine_mutant timed-out-untold sync_groups.c '/^static rx_outcome step_give_up/,/^}/s/if \(SIGNALS\(e->cur\)\) return/if (0) return/' any $T/test_sync_explored.py \
+    'who gives up leaves a signal that nobody can take'
+engine_mutant interrupted-keeps-signal sync_groups.c 's/rx_outcome o = over \? signal\(.*/rx_outcome o = RX_DONE;/' any $T/test_sync_threads.py \
+    'the signal of who is interrupted is lost'
+engine_mutant closed-overlooked sync_condition.c 's/none = !rg_is_ref\(closed\) && .*/none = true; if (closed \&\& w == 1)/;s/^ +rg_load\(&c->composed\) == .*/ none = false;/' any "$T/test_sync.py $T/test_sync_cpython.py" \
+    'notify overlooks those who waited before'
+engine_mutant enlist-keeps-lock sync_groups.c 's/o = rx_lock_give\(r, c->lock, true\);/o = rx_lock_give(r, c->lock, false);/' any "$T/test_sync.py" \
+    'a wait gives a recursive lock back only once'
+engine_mutant sets-uncounted sync_event.c 's/flag \? 3 : -1/flag ? 1 : -1/g' any $T/test_sync_cpython.py \
+    'an event that was set and cleared at once was not set for those who wait'
+
 # ---- references without the GIL
 engine_mutant dropped-at-once life.c '/^void rg_decref_late/,/^}/s/^    if \(o == Py_None\) return;/    Py_DECREF(o);\n    return;/' free $T/test_payloads.py \
     'a displaced object goes while another thread takes a reference'

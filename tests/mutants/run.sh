@@ -144,7 +144,7 @@ engine_base() {
 import sysconfig as s
 print(s.get_path("include"), s.get_config_var("EXT_SUFFIX"), s.get_config_var("Py_GIL_DISABLED") or 0)')
     mkdir -p "$work/whole/tree" "$work/whole/objects"
-    (cd "$root" && tar -cf - csrc tests reagents/*.py* reagents/testing lockfree/*.py* README.md pyproject.toml) | tar -xf - -C "$work/whole/tree"
+    (cd "$root" && tar -cf - csrc tests reagents/*.py* reagents/testing lockfree README.md pyproject.toml) | tar -xf - -C "$work/whole/tree"
     rm -f "$work"/whole/tree/*/*.so
     # shellcheck disable=SC2046
     build "$work/whole" $(sources) || { cat "$work/whole/build.log"; echo "the extension does not build"; exit 2; }
