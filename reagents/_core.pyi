@@ -468,7 +468,6 @@ class PriorityQueue(Generic[_T]):
     def snapshot(self) -> list[_T]: ...
     def __len__(self) -> int: ...
 
-
 # What lockfree.SortedMap does in C; the rest is in lockfree/sortedmap.py.
 @final
 class _Ending(Reagent[Any, tuple[_T1, _T2]]):

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from concurrent_programs import FRESH, Subject, call, pause, until_empty
-from lockfree import (AtomicInt, Counter, Deque, Full, LifoQueue, PriorityQueue, Queue, ShutDown, SortedMap, Stack)
+from lockfree import AtomicInt, Counter, Deque, Full, LifoQueue, PriorityQueue, Queue, ShutDown, SortedMap, Stack
 from reagents import (
     BLOCK,
     Ref,
