@@ -3,8 +3,10 @@
 
 /* Words that hold them own no references, while what a reaction does with them may count: so before there were immortal
  * objects they get more references than anybody can give up. */
-#if PY_VERSION_HEX >= 0x030c0000
+#if PY_VERSION_HEX >= 0x030d0000
 #define FOR_EVER PyObject_HEAD_INIT(&PyBaseObject_Type)
+#elif PY_VERSION_HEX >= 0x030c0000 /* whose PyObject_HEAD_INIT makes immortals for the interpreter's own files only */
+#define FOR_EVER { _PyObject_EXTRA_INIT { _Py_IMMORTAL_REFCNT }, &PyBaseObject_Type },
 #else
 #define FOR_EVER { _PyObject_EXTRA_INIT PY_SSIZE_T_MAX / 2, &PyBaseObject_Type },
 #endif

@@ -98,6 +98,12 @@ static void after(void)
 {
     rg_slot *s = s_slots[0];
     s_quiet(NULL, 0);
+    int64_t n = 0;
+    bool nothing;
+    rg_pin(s);
+    for (rg_wide *w = rg_hash_behind(s, table, NULL, &nothing); w; w = rg_hash_after(s, table, w)) n += rg_load(&w->more[0]) != ABSENT;
+    rg_unpin(s);
+    X_REQUIRE(n == map_len(s), "a walk meets %lld nodes, and %lld keys are bound", (long long)n, (long long)map_len(s));
     perform(s, '#', '0');
     for (const char *k = "01246abc"; *k; k++) perform(s, '?', *k);
     for (uint64_t key = 0; key < 11; key++) map_remove(s, key, key < 8 ? key : 0, false);
@@ -131,6 +137,7 @@ const x_scenario s_hash[] = {
     { HASH(2, "bucket-bind", "+0^0", { "+2", "+6" }), .bound = 2 },
     { HASH(2, "bucket-remove", "+0+2^0", { "?2", "-2" }), .bound = 2 },
     { HASH(2, "bucket-bucket", "+2^0", { "?2", "?6" }), .bound = 2 },
+    { HASH(2, "bucket-link", "+0+6^0", { "?6", "-0+2" }), .bound = 2 },
     { HASH(2, "grow-look", "+0+2", { "^0?2", "?2" }), .bound = 2 },
     { HASH(2, "grow-bind", "+0+2", { "^0?6", "+6" }), .bound = 2 },
     { HASH(2, "free-look", "+0+4", { "-0f0", "?4" }), .bound = 2 },

@@ -343,3 +343,18 @@ core_mutant order-deque-push deque.h '/ rg_deque_try_push\(/,/^}/s/uint64_t a = 
     weak deque.a-a.1 'a node without its contents'
 core_mutant order-deque-pop deque.h '/ rg_deque_try_pop\(/,/^}/s/uint64_t a = rg_load\(&d->anchor\)/uint64_t a = rg_load_rlx(\&d->anchor)/' \
     weak deque.a-c 'a node without its contents'
+# ---- the hash table
+core_mutant hash-size-unread hash.h '/^static inline __attribute__\(\(always_inline\)\) rg_sight/,/^}/s/return rg_load\(&t->size\) == size \? RG_SIGHT_MISSING : RG_SIGHT_BLURRED;/return RG_SIGHT_MISSING;/' \
+    explore hash.grow-look 'a look ends at a bucket that has split off meanwhile'
+core_mutant hash-insert-anywhere hash_body.h '/^rg_wide \*rg_hash_seek/,/^}/s/if \(rg_load\(&t->size\) == p->size\) return NULL;/return NULL;/' \
+    explore hash.grow-bind 'a node goes in behind the bucket of another'
+core_mutant hash-unmarked-unlink hash_body.h '/^static void mark/,/^}/s/w \| RG_UNLINKING\)\) return;/w)) return;/' \
+    explore hash.behind-the-removed 'a node goes out while another goes in behind it'
+core_mutant hash-count-late hash_body.h '/^bool rg_hash_bind/,/^}/s/if \(rg_kcas\(space_of\(s\), s->index, e, 2\) == RG_SUCCEEDED\) return true;/if (rg_kcas(space_of(s), s->index, e, 1) == RG_SUCCEEDED) { rg_fetch_add(count, (uint64_t)(int64_t)by); return true; }/' \
+    explore hash.count 'the count comes after the binding'
+core_mutant hash-half-a-bucket hash_body.h '/^static rg_word \*made/,/^}/s/rg_kcas\(space_of\(s\), s->index, e, 2\);/{ if (rg_cas(bucket, 0, w)) rg_cas(link, w, link_to(bucket)); (void)e; }/' \
+    explore hash.bucket 'a bucket is in use before it is in the list'
+core_mutant hash-free-at-once hash_body.h 's/if \(rg_cas\(link, \(uint64_t\)\(uintptr_t\)n, next\)\) rg_retire\(s, n, t->gone\);/if (rg_cas(link, (uint64_t)(uintptr_t)n, next)) t->gone(s, n);/;s/^            rg_retire\(s, n, t->gone\);/            t->gone(s, n);/' \
+    explore hash.remove 'a node is freed as it leaves the list'
+core_mutant hash-front-of-run hash_body.h '/^rg_wide \*rg_hash_seek/,/^}/s/if \(hash == p->hash\) \{/if (hash == p->hash \&\& 0) {/' \
+    explore hash.bind-bind 'nobody looks whether the key is there'
