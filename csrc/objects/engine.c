@@ -13,8 +13,8 @@
  *
  * Fairness. A reaction that has lost many races becomes the elder, to whom others give way (elder.h).
  */
-#include "../core/elder.h"
 #include "turn.h"
+#include "../core/elder.h"
 #include "evaluate.h"
 #include "explore.h"
 

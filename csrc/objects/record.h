@@ -5,8 +5,9 @@
 #ifndef RG_RECORD_OBJECT_H
 #define RG_RECORD_OBJECT_H
 
-#include "../core/heap.h"
 #include "containers.h"
+
+#include "../core/heap.h"
 
 typedef struct RecordObject {
     PyObject_HEAD

@@ -9,6 +9,9 @@
 /* With the GIL, all that touches object words runs one thread at a time: plain accesses, and no
  * grace periods. Words in shared memory are touched by csrc/shared only, which does not define it. */
 #if !defined(Py_GIL_DISABLED) && !defined(RG_SHARED_FACE)
+#ifdef RG_ACCESS_H
+#error "state.h comes before the headers of csrc/core: it says which accesses they use"
+#endif
 #define RG_EXCLUSIVE 1
 #endif
 

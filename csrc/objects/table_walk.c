@@ -11,8 +11,8 @@
  * unbound, or not there yet, and came before that instant would have changed the count's words from what was collected
  * only if they were read before: so they are read last, and compared with the number collected.)
  */
-#include "../core/elder.h"
 #include "table.h"
+#include "../core/elder.h"
 
 static PyObject *object(uint64_t w) { return (PyObject *)(uintptr_t)w; }
 static uint64_t value_in(rg_slot *s, rg_wide *n) { return rg_read(&s->domain->space, s->index, rg_hash_binding(n)); }
