@@ -7,8 +7,9 @@
 #ifndef RG_SORTED_H
 #define RG_SORTED_H
 
-#include "../core/skiplist.h"
 #include "binding.h"
+
+#include "../core/skiplist.h"
 
 #define RG_SORTED_CELLS 8u /* a power of two */
 

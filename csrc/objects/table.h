@@ -2,8 +2,9 @@
 #ifndef RG_TABLE_H
 #define RG_TABLE_H
 
-#include "../core/hash.h"
 #include "binding.h"
+
+#include "../core/hash.h"
 
 typedef struct TableObject {
     PyObject_HEAD
