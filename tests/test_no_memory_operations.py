@@ -82,6 +82,8 @@ def on_a_full_queue(operation: Callable[[Queue[Any], Any], Any]) -> Case:
         queue.maxsize = 1
         return lambda: operation(queue, token), lambda: contents(queue)
 
+    return case
+
 
 def on_a_priority_queue(operation: Callable[[PriorityQueue[Any], Any], Any], maxsize: int = 0) -> Case:
     """The operation on a queue of (1, the token) and three others, each a tuple."""
