@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 
 import harness
-from cases import GROUPS, TAILS
+from cases import TAILS
+from catalogue import GROUPS
 from targets import TAIL_PERCENTS, TAIL_THREADS
 
 SECONDS = 0.25

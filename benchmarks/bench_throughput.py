@@ -8,7 +8,7 @@ from __future__ import annotations
 import statistics
 
 import harness
-from cases import GROUPS
+from catalogue import GROUPS
 
 SECONDS = 0.1
 REPETITIONS = 5
@@ -87,4 +87,120 @@ class Transfer(_Throughput, group="transfer"):
 
 
 class TransferAdd(_Throughput, group="transfer-add"):
+    pass
+
+
+class LifoQueue(_Throughput, group="lifo-queue"):
+    pass
+
+
+class Priority(_Throughput, group="priority"):
+    pass
+
+
+class Priority1000(_Throughput, group="priority-1000"):
+    pass
+
+
+class Priority100000(_Throughput, group="priority-100000"):
+    pass
+
+
+class Deque(_Throughput, group="deque"):
+    pass
+
+
+class DequeFifo(_Throughput, group="deque-fifo"):
+    pass
+
+
+class Bag(_Throughput, group="bag"):
+    pass
+
+
+class MapChurn(_Throughput, group="map-churn"):
+    pass
+
+
+class Lock(_Throughput, group="lock"):
+    pass
+
+
+class WithLock(_Throughput, group="with-lock"):
+    pass
+
+
+class WithRLock(_Throughput, group="with-rlock"):
+    pass
+
+
+class Semaphore(_Throughput, group="semaphore"):
+    pass
+
+
+class Event(_Throughput, group="event"):
+    pass
+
+
+class EventWait(_Throughput, group="event-wait"):
+    pass
+
+
+class Condition(_Throughput, group="condition"):
+    pass
+
+
+class MapReadInt1000(_Throughput, group="map-read-int-1000"):
+    pass
+
+
+class MapMixedInt1000(_Throughput, group="map-mixed-int-1000"):
+    pass
+
+
+class MapReadInt100000(_Throughput, group="map-read-int-100000"):
+    pass
+
+
+class MapMixedInt100000(_Throughput, group="map-mixed-int-100000"):
+    pass
+
+
+class MapReadInt1000000(_Throughput, group="map-read-int-1000000"):
+    pass
+
+
+class MapMixedInt1000000(_Throughput, group="map-mixed-int-1000000"):
+    pass
+
+
+class MapReadStr1000(_Throughput, group="map-read-str-1000"):
+    pass
+
+
+class MapMixedStr1000(_Throughput, group="map-mixed-str-1000"):
+    pass
+
+
+class MapReadStr100000(_Throughput, group="map-read-str-100000"):
+    pass
+
+
+class MapMixedStr100000(_Throughput, group="map-mixed-str-100000"):
+    pass
+
+
+class MapReadStr1000000(_Throughput, group="map-read-str-1000000"):
+    pass
+
+
+class MapMixedStr1000000(_Throughput, group="map-mixed-str-1000000"):
+    pass
+
+
+class MapReadStrValues(_Throughput, group="map-read-int-1000-str"):
+    pass
+
+
+class MapReadObjectValues(_Throughput, group="map-read-int-1000-object"):
     pass

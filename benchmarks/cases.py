@@ -21,6 +21,7 @@ class Case:
     steps: dict[str, str]
     check: str = "True"
     need: str | None = None  # the module without which there is no such peer
+    times: int = 1  # how many operations one step is
 
     @property
     def body(self) -> str:

@@ -162,7 +162,7 @@ def rate(case: Case, threads: int, seconds: float) -> float:
     results = _run(case, RATE, threads, seconds)
     rounds = sum(result[0] for result in results)
     elapsed: int = max(result[2] for result in results) - min(result[1] for result in results)
-    return rounds * len(case.steps) / elapsed * 1e9
+    return rounds * len(case.steps) * case.times / elapsed * 1e9
 
 
 def latencies(case: Case, threads: int, seconds: float) -> dict[str, list[int]]:

@@ -24,7 +24,8 @@ import growth
 import harness
 import memory
 import targets
-from cases import GROUPS, TAILS, Group
+from cases import TAILS, Group
+from catalogue import GROUPS
 from handover import HAND_OVERS
 
 ROOT = Path(__file__).parent.parent

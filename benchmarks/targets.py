@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
+from catalogue import GROUPS
 from harness import gil_enabled
+
+SYNCHRONISERS = (("semaphore", "Semaphore"), ("event", "Event"), ("event-wait", "Event"), ("condition", "Condition"))
 
 ALL = (1, 2, 4)
 MANY = (2, 4)
@@ -39,6 +42,14 @@ def rate_targets() -> list[Target]:
         Target("transfer", "atomix_stm", (1, 2), 100.0),
         Target("transfer-add", "2 ordered Locks", ALL, 1.5),
     ]
+    targets += [Target(group, "deque", ALL, 0.8) for group in ("deque", "deque-fifo")]
+    targets += [Target(group, f"threading.{of}", ALL, 5.0) for group, of in SYNCHRONISERS]
+    targets += [Target(group, "threading.Lock", (1,), 1.0) for group in ("lock", "with-lock")]
+    for group in (name for name in GROUPS if name.startswith(("map-read", "map-mixed"))):
+        targets.append(Target(group, "dict", (1,), 0.6))
+        if free_threaded:
+            targets.append(Target(group, "dict", MANY, 1.0))
+        targets += [Target(group, peer, ALL, 1.5) for peer in ("cereggii.AtomicDict", "ft_utils.ConcurrentDict")]
     if free_threaded:
         for group in ("stack", "queue"):
             targets += [Target(group, peer, MANY, 0.9) for peer in ("list", "deque")]
