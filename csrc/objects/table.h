@@ -17,7 +17,14 @@ typedef struct TableObject {
 /* The hash of a key, mixed. False: TypeError, or whatever __hash__ raised. */
 static inline bool rg_key_hash(PyObject *key, uint64_t *hash)
 {
-    Py_hash_t h = PyObject_Hash(key);
+    Py_hash_t h = -1;
+    /* relaxed: as the interpreter writes it, and it is one number or not there yet */
+    if (PyUnicode_CheckExact(key)) h = __atomic_load_n(&((PyASCIIObject *)key)->hash, __ATOMIC_RELAXED);
+#if PY_VERSION_HEX >= 0x030c0000
+    else if (PyLong_CheckExact(key) && PyUnstable_Long_IsCompact((PyLongObject *)key))
+        h = PyUnstable_Long_CompactValue((PyLongObject *)key); /* which is its hash, but for -1 */
+#endif
+    if (h == -1) h = PyObject_Hash(key);
     *hash = rg_hash_mix((uint64_t)h);
     return h != -1;
 }

@@ -1,0 +1,65 @@
+"""What Map does when memory runs out, and that it gives back what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lockfree import Map
+from no_memory import Case, check
+from racing import run_python
+from reagents import attempt
+
+
+def on_a_map(operation: Callable[[Map[Any, Any], Any], Any]) -> Case:
+    """The operation on a map that has the token as a value and others beside it."""
+
+    def case(token: Any) -> Any:
+        m: Map[Any, Any] = Map({"a": token, "b": 2, 3: 4})
+        return lambda: operation(m, token), m.snapshot
+
+    return case
+
+
+OPERATIONS: dict[str, Callable[[Map[Any, Any], Any], Any]] = {
+    "insert": lambda m, t: m.__setitem__("new", t),
+    "replace": lambda m, t: m.__setitem__("b", t),
+    "remove": lambda m, t: m.pop("a"),
+    "setdefault": lambda m, t: m.setdefault("new", t),
+    "popitem": lambda m, t: m.popitem(),
+    "write": lambda m, t: m.at("new").write(t),
+    "take": lambda m, t: m.at("a").remove(),
+    "move": lambda m, t: (m.at("a").remove >> m.at("c").write)(),
+    "ask": lambda m, t: attempt(m.at("none").read)(),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_without_memory(name: str) -> None:
+    check(on_a_map(OPERATIONS[name]))
+
+
+def test_what_came_and_went_takes_no_room() -> None:
+    done = run_python("""
+from lockfree import Map
+
+def resident():
+    with open("/proc/self/statm") as f:
+        return int(f.read().split()[1])
+
+m, sizes = Map(), []
+for turn in range(6):
+    for i in range(100_000):
+        m[turn * 100_000 + i] = None
+        if i >= 1000:
+            del m[turn * 100_000 + i - 1000]
+    for i in range(99_000, 100_000):
+        del m[turn * 100_000 + i]
+    assert len(m) == 0 and list(m) == []
+    sizes.append(resident())
+assert sizes[-1] - sizes[1] < 300, sizes  # pages; a node a key would be 4,700
+print("ok")
+""")
+    assert done.stdout.strip() == "ok", done.stderr
