@@ -28,6 +28,7 @@ from reagents._core import (
     Queue,
     ShutDown,
     Stack,
+    ThreadLocal,
     WorkStealingDeque,
 )
 
@@ -48,5 +49,6 @@ __all__ = [
     "ShutDown",
     "SortedMap",
     "Stack",
+    "ThreadLocal",
     "WorkStealingDeque",
 ]
