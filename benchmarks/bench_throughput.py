@@ -74,6 +74,10 @@ class Counter(_Throughput, group="counter"):
     pass
 
 
+class ThreadLocal(_Throughput, group="thread-local"):
+    pass
+
+
 class Move(_Throughput, group="move"):
     pass
 

@@ -439,6 +439,34 @@ BOUNDED = Group(
     ),
 )
 
+# --------------------------------------------------------------------------------------- a value for each thread
+
+OWNER = "\nclass Owner: pass\nowner = Owner()\n"
+
+THREAD_LOCAL = Group(
+    "self.local.get()",
+    (
+        Case(
+            "lockfree.ThreadLocal",
+            "from lockfree import ThreadLocal" + OWNER + "owner.local = ThreadLocal(object)",
+            "",
+            {"get": "owner.local.get()"},
+        ),
+        Case(
+            "threading.local",
+            "import threading" + OWNER + "owner.local = threading.local()",
+            "owner.local.x = x",
+            {"get": "owner.local.x"},
+        ),
+        Case(
+            "ContextVar",
+            "import contextvars" + OWNER + "owner.local = contextvars.ContextVar('local')",
+            "owner.local.set(x)",
+            {"get": "owner.local.get()"},
+        ),
+    ),
+)
+
 GROUPS: dict[str, Group] = {
     "queue-bounded": BOUNDED,
     "stack": STACK,
@@ -454,6 +482,7 @@ GROUPS: dict[str, Group] = {
     "ref-cas": REF_CAS,
     "atomic-int": ATOMIC_INT,
     "counter": COUNTER,
+    "thread-local": THREAD_LOCAL,
     "move": MOVE,
     "queue-move": QUEUE_MOVE,
     "transfer": TRANSFER,

@@ -34,6 +34,8 @@ def rate_targets() -> list[Target]:
         Target("ref-cas", "cereggii.AtomicRef", ALL, 1.0),
         Target("ref-get", "empty C method", ALL, 1 / 1.5),
         Target("atomic-int", "ft_utils.AtomicInt64", ALL, 1.0),
+        Target("thread-local", "threading.local", ALL, 1.4),
+        Target("thread-local", "ContextVar", (1, 2), 1.0),
         Target("move", "2 deques, 2 ordered Locks", (1,), 1.0),
         Target("transfer", "2 ordered Locks", ALL, 1.0),
         Target("transfer", "atomix_stm", (1, 2), 100.0),
