@@ -78,6 +78,14 @@ class ThreadLocal(_Throughput, group="thread-local"):
     pass
 
 
+class LruCache(_Throughput, group="lru-cache"):
+    pass
+
+
+class LruCacheTuple(_Throughput, group="lru-cache-tuple"):
+    pass
+
+
 class Move(_Throughput, group="move"):
     pass
 

@@ -12,6 +12,7 @@ alone is a :class:`reagents.Reagent`.
 """
 
 from lockfree.deque import Deque
+from lockfree.lru import LRUCache, lru_cache
 from lockfree.map import Map
 from lockfree.set import Set
 from lockfree.sortedmap import SortedMap
@@ -41,6 +42,7 @@ __all__ = [
     "Empty",
     "Exchanger",
     "Full",
+    "LRUCache",
     "LifoQueue",
     "Map",
     "PriorityQueue",
@@ -51,4 +53,5 @@ __all__ = [
     "Stack",
     "ThreadLocal",
     "WorkStealingDeque",
+    "lru_cache",
 ]
