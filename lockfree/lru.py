@@ -116,7 +116,10 @@ class LRUCache(Cache[_K, _V]):
         return self._parts >> computed(lambda parts: self._place(self._entry(*pair), *parts))
 
     def _place(self, entry: CacheEntry[_V], entries: _Entries, order: _Order) -> Reagent[Any, None]:
-        renew = entry.at(entries).read >> computed(lambda held: _renew(self, held, entry))
+        def renewed(held: CacheEntry[_V]) -> Reagent[None, Any]:
+            return _renew(self, held, entry)
+
+        renew = entry.at(entries).read >> computed(renewed)
         return (renew + _add(entry, entries, order)) >> const(None)
 
     def _put(self, key: _K, value: _V) -> None:

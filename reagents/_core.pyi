@@ -529,8 +529,8 @@ class _Looking(Reagent[_A, _B | None]):
     def __call__(self, key: _A, default: _T, /) -> _B | _T: ...
 
 @final
-class _Keeping(Reagent[tuple[_A, _B], None]):
-    def __call__(self, key: _A, value: _B, /) -> None: ...  # type: ignore[override]
+class _Keeping(Reagent[tuple[_T1, _T2], None], Generic[_T1, _T2]):
+    def __call__(self, key: _T1, value: _T2, /) -> None: ...  # type: ignore[override]
 
 class Cache(Generic[_T1, _T2]):
     def __new__(cls, parts: tuple[Any, ...], plain: bool = False) -> Self: ...

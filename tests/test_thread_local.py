@@ -228,8 +228,10 @@ def test_any_number_that_come_and_go() -> None:
     assert all(local.get() == [] for local in kept)
 
 
-#: Of a process that ThreadSanitizer watches most is its own.
-SANITIZED = "-fsanitize" in str(sysconfig.get_config_var("PY_CORE_CFLAGS"))
+#: Most of the memory of a process that a sanitizer watches is the sanitizer's.
+SANITIZED = "-fsanitize" in str(sysconfig.get_config_var("PY_CORE_CFLAGS")) or "libasan" in os.environ.get(
+    "LD_PRELOAD", ""
+)
 
 
 def resident() -> int:
