@@ -74,6 +74,18 @@ class Counter(_Throughput, group="counter"):
     pass
 
 
+class ThreadLocal(_Throughput, group="thread-local"):
+    pass
+
+
+class LruCache(_Throughput, group="lru-cache"):
+    pass
+
+
+class LruCacheTuple(_Throughput, group="lru-cache-tuple"):
+    pass
+
+
 class Move(_Throughput, group="move"):
     pass
 

@@ -440,6 +440,65 @@ BOUNDED = Group(
     ),
 )
 
+# --------------------------------------------------------------------------------------- a value for each thread
+
+OWNER = "\nclass Owner: pass\nowner = Owner()\n"
+
+THREAD_LOCAL = Group(
+    "self.local.get()",
+    (
+        Case(
+            "lockfree.ThreadLocal",
+            "from lockfree import ThreadLocal" + OWNER + "owner.local = ThreadLocal(object)",
+            "",
+            {"get": "owner.local.get()"},
+        ),
+        Case(
+            "threading.local",
+            "import threading" + OWNER + "owner.local = threading.local()",
+            "owner.local.x = x",
+            {"get": "owner.local.x"},
+        ),
+        Case(
+            "ContextVar",
+            "import contextvars" + OWNER + "owner.local = contextvars.ContextVar('local')",
+            "owner.local.set(x)",
+            {"get": "owner.local.get()"},
+        ),
+    ),
+)
+
+# ------------------------------------------------------------------------------------------------------- caches
+
+
+def cached(name: str, module: str, key: str) -> Case:
+    """Hits of a function whose results are all there, by five keys in turn."""
+    return Case(
+        name,
+        f"from {module} import lru_cache\n@lru_cache(maxsize=128)\ndef f(n): return (n,)\n"
+        f"keys = [{key} for n in range(100)]\nfor k in keys: f(k)",
+        "a, b, c, d, e = keys[:5]",
+        {f"hit {k}": f"f({k})" for k in "abcde"},
+        check="f.cache_info().misses == 100",
+    )
+
+
+LRU_CACHE = Group(
+    "lru_cache, hits by int",
+    (
+        cached("lockfree.lru_cache", "lockfree", "1000 + n"),
+        cached("functools.lru_cache", "functools", "1000 + n"),
+    ),
+)
+
+LRU_CACHE_TUPLE = Group(
+    "lru_cache, hits by tuple",
+    (
+        cached("lockfree.lru_cache", "lockfree", "(1000 + n, str(n))"),
+        cached("functools.lru_cache", "functools", "(1000 + n, str(n))"),
+    ),
+)
+
 GROUPS: dict[str, Group] = {
     "queue-bounded": BOUNDED,
     "stack": STACK,
@@ -455,6 +514,9 @@ GROUPS: dict[str, Group] = {
     "ref-cas": REF_CAS,
     "atomic-int": ATOMIC_INT,
     "counter": COUNTER,
+    "thread-local": THREAD_LOCAL,
+    "lru-cache": LRU_CACHE,
+    "lru-cache-tuple": LRU_CACHE_TUPLE,
     "move": MOVE,
     "queue-move": QUEUE_MOVE,
     "transfer": TRANSFER,

@@ -37,6 +37,9 @@ def rate_targets() -> list[Target]:
         Target("ref-cas", "cereggii.AtomicRef", ALL, 1.0),
         Target("ref-get", "empty C method", ALL, 1 / 1.5),
         Target("atomic-int", "ft_utils.AtomicInt64", ALL, 1.0),
+        Target("thread-local", "threading.local", ALL, 1.4),
+        Target("thread-local", "ContextVar", (1, 2), 1.0),
+        Target("lru-cache", "functools.lru_cache", (1,), 1 / 1.5),
         Target("move", "2 deques, 2 ordered Locks", (1,), 1.0),
         Target("transfer", "2 ordered Locks", ALL, 1.0),
         Target("transfer", "atomix_stm", (1, 2), 100.0),
@@ -51,6 +54,7 @@ def rate_targets() -> list[Target]:
             targets.append(Target(group, "dict", MANY, 1.0))
         targets += [Target(group, peer, ALL, 1.5) for peer in ("cereggii.AtomicDict", "ft_utils.ConcurrentDict")]
     if free_threaded:
+        targets.append(Target("lru-cache", "functools.lru_cache", MANY, 1.0))
         for group in ("stack", "queue"):
             targets += [Target(group, peer, MANY, 0.9) for peer in ("list", "deque")]
         # From 3.14 on threading.Lock is an unfair mutex, which does not collapse when threads contend for it.

@@ -12,6 +12,7 @@ alone is a :class:`reagents.Reagent`.
 """
 
 from lockfree.deque import Deque
+from lockfree.lru import LRUCache, lru_cache
 from lockfree.map import Map
 from lockfree.set import Set
 from lockfree.sortedmap import SortedMap
@@ -28,6 +29,7 @@ from reagents._core import (
     Queue,
     ShutDown,
     Stack,
+    ThreadLocal,
     WorkStealingDeque,
 )
 
@@ -40,6 +42,7 @@ __all__ = [
     "Empty",
     "Exchanger",
     "Full",
+    "LRUCache",
     "LifoQueue",
     "Map",
     "PriorityQueue",
@@ -48,5 +51,7 @@ __all__ = [
     "ShutDown",
     "SortedMap",
     "Stack",
+    "ThreadLocal",
     "WorkStealingDeque",
+    "lru_cache",
 ]

@@ -42,7 +42,7 @@ static RG_SLOW PyObject *method_call_slow(MethodObject *m, PyObject *const *args
     return y;
 }
 
-static PyObject *method_vectorcall(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+PyObject *rg_method_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     MethodObject *m = (MethodObject *)self;
     Py_ssize_t n = PyVectorcall_NARGS(nargsf);
@@ -133,7 +133,7 @@ int rg_add_methods(rg_state *st, PyTypeObject *owner, const rg_op *const *ops)
     for (; *ops; ops++) {
         MethodObject *m = PyObject_GC_New(MethodObject, st->method_type);
         if (!m) return -1;
-        m->vectorcall = method_vectorcall;
+        m->vectorcall = (*ops)->unbound ? (*ops)->unbound : rg_method_call;
         m->st = st;
         m->op = *ops;
         m->direct = (*ops)->direct;

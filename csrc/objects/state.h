@@ -80,6 +80,7 @@ struct rg_op {
     PyObject *(*direct)(PyObject *owner, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
     /* The same as the vectorcall of the bound Reagent, for the hottest: one call less. */
     vectorcallfunc bound;
+    vectorcallfunc unbound; /* and of the descriptor, owner first; what it does not know goes to rg_method_call */
     const char *doc; /* reagent methods: "name($self, ...)\n--\n\ntext" */
 };
 
@@ -137,6 +138,8 @@ int rg_reagent_init(rg_state *, PyObject *module);
 #define RG_TYPE(name) extern PyType_Spec rg_##name##_spec;
 #define RG_METHODS(name) RG_TYPE(name) extern const rg_op *const rg_##name##_ops[];
 #include "types.h"
+
+PyObject *rg_method_call(PyObject *method, PyObject *const *args, size_t nargsf, PyObject *kwnames); /* method.c */
 
 /* The state behind an instance of one of our heap types, subclasses included. */
 rg_state *rg_state_of(PyTypeObject *);
