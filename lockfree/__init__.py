@@ -17,6 +17,7 @@ from lockfree.map import Map
 from lockfree.set import Set
 from lockfree.sortedmap import SortedMap
 from reagents._core import (
+    AtomicFlag,
     AtomicInt,
     Bag,
     Binding,
@@ -34,6 +35,7 @@ from reagents._core import (
 )
 
 __all__ = [
+    "AtomicFlag",
     "AtomicInt",
     "Bag",
     "Binding",

@@ -115,6 +115,7 @@ static PyObject *on_word(Transaction *tx, PyObject *ref, PyObject *x, const rg_o
 {
     rg_state *st = tx->st;
     bool word = PyObject_TypeCheck(ref, st->ref_type) || PyObject_TypeCheck(ref, st->atomic_int_type) ||
+                PyObject_TypeCheck(ref, st->atomic_flag_type) ||
                 PyObject_TypeCheck(ref, st->word_type);
     PyObject *n = word ? rg_reagent_new(st, op, ref, NULL) : PyObject_GetAttrString(ref, name);
     if (!n && !word && !PyErr_ExceptionMatches(PyExc_AttributeError)) return NULL;

@@ -14,8 +14,8 @@
 
 #include "state.h"
 
-/* WORD_ARRIVALS: of a channel's side (channel.h), logged when nobody there was of use. */
-typedef enum { WORD_OBJECT, WORD_INT, WORD_NODE, WORD_ARRIVALS } rx_kind;
+/* WORD_FLAG: 0 or 1, a bool. WORD_ARRIVALS: of a channel's side (channel.h), logged when nobody there was of use. */
+typedef enum { WORD_OBJECT, WORD_INT, WORD_NODE, WORD_ARRIVALS, WORD_FLAG } rx_kind;
 
 /* Of a structure: those who wait for an item, or those who wait for room for one; and the structure, which holds this. */
 typedef struct rg_takers {

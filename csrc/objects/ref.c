@@ -1,4 +1,4 @@
-/* ref.c - Ref and AtomicInt.
+/* ref.c - Ref, and the life of every word private to the process.
  *
  * Invariant of a Ref: its word holds a pointer to an object that the word owns a reference to.
  * Who reads is pinned until it has its own reference; what the word gives up is dropped after a
@@ -6,17 +6,20 @@
  */
 #include "words.h"
 
-static PyObject *word_new(PyTypeObject *type, PyObject *initial, rx_kind kind, uint64_t v)
+PyObject *rg_private_word_new(PyTypeObject *type, rx_kind kind, uint64_t v)
 {
     rg_state *st = rg_state_of(type);
     WordObject *w = st ? (WordObject *)type->tp_alloc(type, 0) : NULL;
-    if (!w) return NULL;
+    if (!w) {
+        if (kind == WORD_OBJECT) Py_DECREF((PyObject *)(uintptr_t)v);
+        return NULL;
+    }
     w->st = st;
     w->at = &w->word;
     w->kind = kind;
     w->segment = NULL;
     w->weakrefs = NULL;
-    rg_store_rlx(&w->word, kind == WORD_OBJECT ? (uint64_t)(uintptr_t)Py_NewRef(initial) : v); /* private yet */
+    rg_store_rlx(&w->word, v); /* private yet */
     return (PyObject *)w;
 }
 
@@ -25,22 +28,12 @@ static PyObject *ref_new(PyTypeObject *type, PyObject *args, PyObject *kw)
     static char *names[] = { "value", NULL };
     PyObject *v = Py_None;
     if (!PyArg_ParseTupleAndKeywords(args, kw, "|O:Ref", names, &v)) return NULL;
-    return word_new(type, v, WORD_OBJECT, 0);
-}
-
-static PyObject *atomic_int_new(PyTypeObject *type, PyObject *args, PyObject *kw)
-{
-    static char *names[] = { "value", NULL };
-    PyObject *v = NULL;
-    uint64_t n = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kw, "|O:AtomicInt", names, &v)) return NULL;
-    if (v && !rg_int_from(v, &n)) return NULL;
-    return word_new(type, NULL, WORD_INT, n);
+    return rg_private_word_new(type, WORD_OBJECT, (uint64_t)(uintptr_t)Py_NewRef(v));
 }
 
 static PyObject *object_in(WordObject *w) { return (PyObject *)(uintptr_t)rg_load(w->at); }
 
-static int ref_traverse(PyObject *self, visitproc visit, void *arg)
+int rg_word_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     if (((WordObject *)self)->kind == WORD_OBJECT) Py_VISIT(object_in((WordObject *)self));
@@ -58,7 +51,7 @@ static int ref_clear(PyObject *self)
     return 0;
 }
 
-static void ref_dealloc(PyObject *self)
+void rg_word_dealloc(PyObject *self)
 {
     WordObject *w = (WordObject *)self;
     PyObject_GC_UnTrack(self);
@@ -217,17 +210,6 @@ static PyObject *ref_repr(PyObject *self)
     return s;
 }
 
-#define WORD_METHODS \
-    { "cas", (PyCFunction)(void (*)(void))rg_word_cas, METH_FASTCALL, PyDoc_STR("cas($self, old, new, /)\n--\n\n" \
-      "A reagent that replaces old by new, and blocks while the value is not old. Its result is None.\n\n" \
-      ">>> from reagents import Ref\n>>> r = Ref(1)\n>>> r.cas(1, 2)()\n>>> r.get()\n2") }, \
-    { "upd", rg_word_upd, METH_O, PyDoc_STR("upd($self, f, /)\n--\n\n" \
-      "A reagent: f(current, x) returns (new, result), or BLOCK to wait until the value changes. f may run\n" \
-      "several times and must have no effects. Raises TypeError when it returns something else.\n\n" \
-      ">>> from reagents import Ref\n>>> r = Ref(1)\n>>> r.upd(lambda v, x: (v + x, v))(4)\n1\n>>> r.get()\n5") }, \
-    { "__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL }, \
-    { "__reduce__", rg_refuse_pickle, METH_NOARGS, NULL }
-
 static PyMethodDef ref_methods[] = {
     { "get", ref_get, METH_NOARGS, PyDoc_STR("get($self, /)\n--\n\n"
       "The value. Never blocks; wait-free while no composed operation is under way on this Ref.\n\n"
@@ -242,13 +224,13 @@ static PyMethodDef ref_methods[] = {
     { "update", ref_update, METH_O, PyDoc_STR("update($self, f, /)\n--\n\n"
       "Replaces the value v by f(v) in one step and returns f(v). f may run several times and must have no\n"
       "effects. Lock-free.\n\n>>> from reagents import Ref\n>>> Ref(3).update(lambda v: v + 1)\n4") },
-    WORD_METHODS,
+    RG_WORD_METHODS,
     { NULL },
 };
 
 const rg_op *const rg_ref_ops[] = { &rg_op_read, &rg_op_write, &rg_op_swap, &rg_op_add, NULL };
 
-static PyMemberDef word_members[] = {
+PyMemberDef rg_word_members[] = {
     { "__weaklistoffset__", Py_T_PYSSIZET, offsetof(WordObject, weakrefs), Py_READONLY, NULL },
     { NULL },
 };
@@ -260,12 +242,12 @@ static PyType_Slot ref_slots[] = {
       "and upd(f) are reagents. All operations are sequentially consistent and lock-free.\n\n"
       ">>> from reagents import Ref\n>>> a, b = Ref(1), Ref(2)\n>>> (a.read * b.read)()\n(1, 2)" },
     { Py_tp_new, ref_new },
-    { Py_tp_dealloc, ref_dealloc },
-    { Py_tp_traverse, ref_traverse },
+    { Py_tp_dealloc, rg_word_dealloc },
+    { Py_tp_traverse, rg_word_traverse },
     { Py_tp_clear, ref_clear },
     { Py_tp_repr, ref_repr },
     { Py_tp_methods, ref_methods },
-    { Py_tp_members, word_members },
+    { Py_tp_members, rg_word_members },
     { 0, NULL },
 };
 PyType_Spec rg_ref_spec = {
@@ -273,84 +255,4 @@ PyType_Spec rg_ref_spec = {
     .basicsize = sizeof(WordObject),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = ref_slots,
-};
-
-/* ---- AtomicInt --------------------------------------------------------------------------------- */
-
-static PyObject *int_get(PyObject *self)
-{
-    return rg_op_get.direct(self, NULL, 0, NULL);
-}
-
-static PyObject *int_compare_and_set(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
-{
-    WordObject *w = (WordObject *)self;
-    uint64_t old, new_;
-    if (!rg_arity("compare_and_set", nargs, NULL, 2, 2) || !rg_int_from(args[0], &old) || !rg_int_from(args[1], &new_)) return NULL;
-    rg_slot *s = rg_begin(w->st, w, "compare_and_set");
-    if (!s) return NULL;
-    rg_pin(s);
-    bool ok = rg_cas1(&w->st->domain->space, s->index, w->at, old, new_);
-    if (ok && old != new_) rg_wake(s, w->at);
-    rg_unpin(s);
-    return PyBool_FromLong(ok);
-}
-
-static PyObject *int_update(PyObject *self, PyObject *f)
-{
-    for (;;) {
-        PyObject *current = int_get(self), *new_ = current ? PyObject_CallOneArg(f, current) : NULL;
-        PyObject *args[2] = { current, new_ }, *ok = new_ ? int_compare_and_set(self, args, 2) : NULL;
-        Py_XDECREF(current);
-        if (!ok || ok == Py_True) {
-            if (!ok) Py_CLEAR(new_);
-            Py_XDECREF(ok);
-            return new_;
-        }
-        Py_DECREF(ok);
-        Py_DECREF(new_);
-        if (PyErr_CheckSignals() < 0) return NULL;
-    }
-}
-
-static PyObject *int_repr(PyObject *self)
-{
-    PyObject *v = int_get(self), *s = v ? PyUnicode_FromFormat("AtomicInt(%R)", v) : NULL;
-    Py_XDECREF(v);
-    return s;
-}
-
-static PyMethodDef int_methods[] = {
-    { "compare_and_set", (PyCFunction)(void (*)(void))int_compare_and_set, METH_FASTCALL,
-      PyDoc_STR("compare_and_set($self, old, new, /)\n--\n\nReplaces old by new in one step; returns whether it did. Lock-free.\n\n"
-      ">>> from lockfree import AtomicInt\n>>> AtomicInt(1).compare_and_set(1, 2)\nTrue") },
-    { "update", int_update, METH_O, PyDoc_STR("update($self, f, /)\n--\n\n"
-      "Replaces the value v by f(v) in one step and returns f(v). f may run several times. Lock-free.\n\n"
-      ">>> from lockfree import AtomicInt\n>>> AtomicInt(3).update(lambda v: v * 2)\n6") },
-    WORD_METHODS,
-    { NULL },
-};
-
-const rg_op *const rg_atomic_int_ops[] = { &rg_op_get, &rg_op_set, &rg_op_add, &rg_op_swap, &rg_op_read, &rg_op_write, NULL };
-
-static PyType_Slot int_slots[] = {
-    { Py_tp_doc, "AtomicInt(value=0)\n--\n\n"
-      "An integer from -2**62 to 2**62 - 1 that threads share; beyond that, OverflowError and no change.\n"
-      "get, set, add and swap are methods and reagents; cas(old, new), upd(f), read and write are reagents.\n"
-      "Lock-free.\n\n>>> from lockfree import AtomicInt\n>>> a = AtomicInt(40)\n>>> a.add(2), a.get()\n(40, 42)" },
-    { Py_tp_new, atomic_int_new },
-    { Py_tp_dealloc, ref_dealloc },
-    { Py_tp_traverse, ref_traverse },
-    { Py_tp_repr, int_repr },
-    { Py_nb_index, int_get },
-    { Py_nb_int, int_get },
-    { Py_tp_methods, int_methods },
-    { Py_tp_members, word_members },
-    { 0, NULL },
-};
-PyType_Spec rg_atomic_int_spec = {
-    .name = "lockfree.AtomicInt",
-    .basicsize = sizeof(WordObject),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .slots = int_slots,
 };

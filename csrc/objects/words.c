@@ -50,9 +50,22 @@ static rx_entry *entry(rx *r, Reagent *n)
     return slot < 0 ? NULL : rx_read(r, w->space, (unsigned)slot, w->at, w->kind, NULL);
 }
 
+PyObject *rg_boxed(rx_kind kind, uint64_t v) { return kind == WORD_FLAG ? PyBool_FromLong(v != 0) : rg_int_object(v); }
+
+static bool flag_of(PyObject *o, uint64_t *out)
+{
+    *out = o == Py_True;
+    if (PyBool_Check(o)) return true;
+    PyErr_Format(PyExc_TypeError, "a bool is required, not %.100s", Py_TYPE(o)->tp_name);
+    return false;
+}
+
+bool rg_unboxed_of(rx_kind kind, PyObject *o, uint64_t *out) { return kind == WORD_FLAG ? flag_of(o, out) : rg_int_of(o, out); }
+bool rg_unboxed_from(rx_kind kind, PyObject *o, uint64_t *out) { return kind == WORD_FLAG ? flag_of(o, out) : rg_int_from(o, out); }
+
 static PyObject *boxed(rx_kind kind, uint64_t v)
 {
-    return kind == WORD_OBJECT ? Py_NewRef((PyObject *)(uintptr_t)v) : rg_int_object(v);
+    return kind == WORD_OBJECT ? Py_NewRef((PyObject *)(uintptr_t)v) : rg_boxed(kind, v);
 }
 
 static bool write_object(rx *r, rx_entry *e, PyObject *v)
@@ -60,7 +73,7 @@ static bool write_object(rx *r, rx_entry *e, PyObject *v)
     uint64_t w;
     if (e->kind == WORD_OBJECT)
         w = (uint64_t)(uintptr_t)Py_NewRef(v);
-    else if (!rg_int_of(v, &w))
+    else if (!rg_unboxed_of(e->kind, v, &w))
         return false;
     return rx_write(r, e, w);
 }
@@ -134,7 +147,7 @@ static rx_outcome step_cas(rx *r, Reagent *n, PyObject *x, PyObject **y)
     if (!e) return RX_ERROR;
     PyObject *old = PyTuple_GET_ITEM(n->b, 0), *new_ = PyTuple_GET_ITEM(n->b, 1);
     uint64_t v = 0;
-    if (e->kind == WORD_OBJECT ? !rg_same((PyObject *)(uintptr_t)e->cur, old) : (rg_int_of(old, &v), v != e->cur)) return RX_BLOCK;
+    if (e->kind == WORD_OBJECT ? !rg_same((PyObject *)(uintptr_t)e->cur, old) : (rg_unboxed_of(e->kind, old, &v), v != e->cur)) return RX_BLOCK;
     if (!write_object(r, e, new_)) return RX_ERROR;
     *y = Py_NewRef(Py_None);
     return RX_DONE;
@@ -145,7 +158,7 @@ static rx_outcome step_upd(rx *r, Reagent *n, PyObject *x, PyObject **y)
     rx_entry *e = entry(r, n);
     /* An object is kept alive by the log while the function runs: held, or, if dirty, owned. */
     bool object = e && e->kind == WORD_OBJECT;
-    PyObject *current = object ? (PyObject *)(uintptr_t)e->cur : e ? rg_int_object(e->cur) : NULL, *pair;
+    PyObject *current = object ? (PyObject *)(uintptr_t)e->cur : e ? rg_boxed(e->kind, e->cur) : NULL, *pair;
     if (!current) return RX_ERROR;
     PyObject *args[2] = { current, x };
     size_t at = (size_t)(e - r->log.at);
@@ -180,7 +193,7 @@ PyObject *rg_word_cas(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
     WordObject *w = (WordObject *)self;
     if (!rg_arity("cas", nargs, NULL, 2, 2)) return NULL;
     uint64_t v;
-    if (w->kind == WORD_INT && (!rg_int_of(args[0], &v) || !rg_int_of(args[1], &v))) return NULL;
+    if (w->kind != WORD_OBJECT && (!rg_unboxed_of(w->kind, args[0], &v) || !rg_unboxed_of(w->kind, args[1], &v))) return NULL;
     PyObject *pair = PyTuple_Pack(2, args[0], args[1]);
     PyObject *r = pair ? rg_reagent_new(w->st, &op_cas, self, pair) : NULL;
     Py_XDECREF(pair);
@@ -231,8 +244,8 @@ static PyObject *direct_swap(PyObject *self, PyObject *const *args, Py_ssize_t n
     WordObject *w = (WordObject *)self;
     if (!rg_arity("swap", nargs, kw, 1, 1)) return NULL;
     uint64_t v = 0;
-    if (w->kind == WORD_INT && !rg_int_from(args[0], &v)) return NULL;
     if (w->kind == WORD_OBJECT) return run_on(self, &rg_op_swap, args[0]);
+    if (!rg_unboxed_from(w->kind, args[0], &v)) return NULL;
     rg_slot *s = rg_begin(w->st, w, "swap");
     if (!s) return NULL;
     const rg_space *sp = &w->st->domain->space;
@@ -242,7 +255,7 @@ static PyObject *direct_swap(PyObject *self, PyObject *const *args, Py_ssize_t n
     for (;;) {
         old = rg_read(sp, s->index, w->at);
         /* The result first: where there is no memory for it nothing may have happened. */
-        if (!(y = rg_int_object(old)) || rg_cas_once(&s->desc, w->at, old, v)) break;
+        if (!(y = rg_boxed(w->kind, old)) || rg_cas_once(&s->desc, w->at, old, v)) break;
         Py_DECREF(y);
     }
     if (y && old != v) rg_wake(s, w->at);
@@ -323,7 +336,7 @@ static PyObject *direct_get(PyObject *self, PyObject *const *args, Py_ssize_t na
     rg_pin(s);
     uint64_t v = rg_read(&w->st->domain->space, s->index, w->at);
     rg_unpin(s);
-    return rg_int_object(v);
+    return rg_boxed(w->kind, v);
 }
 
 static PyObject *direct_set(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
