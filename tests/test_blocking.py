@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lockfree import Queue, Stack
-from racing import STRESS, Background, Parked, elsewhere, race, soon
+from racing import STRESS, Background, Parked, elsewhere, parked, race, soon
 from reagents import BLOCK, Reagent, Ref, choice, computed, const, guard, lift, never, stats, together
 
 
@@ -281,3 +281,15 @@ def test_timeouts_in_a_race_with_arrivals_lose_nothing() -> None:
     results = race(consumer, consumer, producer)
     assert sorted(results[0] + results[1]) == list(range(items))
     assert queue.empty()
+
+
+def test_a_change_wakes_each_who_waits_once() -> None:
+    """Those who were woken and wait again are not met a second time by the one who woke them."""
+    ref, changes, waiters = Ref(0), 300, 3
+    before = stats()["waits"]
+    threads = [parked(ref.read >> guard(lambda n: n < 0)) for _ in range(waiters)]
+    for n in range(changes):
+        ref.set(n)
+    ref.set(-1)
+    assert [thread.result() for thread in threads] == [-1] * waiters
+    assert stats()["waits"] - before <= waiters * (changes + 1)

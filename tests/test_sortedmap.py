@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
 import math
 import random
@@ -15,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conventions import check_reagent_method, check_signature
-from lockfree import Queue, SortedMap, Stack
+from lockfree import Map, Queue, SortedMap, Stack
 from no_memory import check as check_without_memory
 from racing import GIL, STRESS, Background, parked, race, settle, soon
 from reagents import Ref, attempt, const, identity, reagent, stats
@@ -396,6 +398,35 @@ def test_a_wait_that_ends_leaves_nothing() -> None:
     assert len(m) == 0
     del key
     soon(lambda: settle() or gone() is None, "the key's end")
+
+
+@pytest.mark.parametrize("how", ["threads", "tasks"])
+@pytest.mark.parametrize("make", [SortedMap, Map])
+def test_those_who_wait_do_not_wake_each_other_for_ever(make: Any, how: str) -> None:
+    """Each puts a tower of its own for a missing key into the range that the others have looked at."""
+    m = make()
+
+    def wait(k: int) -> Any:
+        return m.at(0).read + m.at(k).read + m.at(9).read if make is Map else m.min + m.at(k).read
+
+    async def task(k: int) -> None:
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(wait(k).arun(), 0.05)
+
+    async def tasks() -> None:
+        await asyncio.gather(*map(task, (4, 5, 6)))
+
+    def thread(k: int) -> None:
+        with contextlib.suppress(TimeoutError):
+            wait(k)(timeout=0.05)
+
+    before = stats()["waits"]
+    if how == "tasks":
+        asyncio.run(tasks())
+    else:
+        race(*(lambda k=k: thread(k) for k in (4, 5, 6)))  # type: ignore[misc]
+    assert stats()["waits"] - before < 100  # and not as often as the time allows
+    assert len(m) == 0
 
 
 def test_no_phantoms() -> None:

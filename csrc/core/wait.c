@@ -109,6 +109,10 @@ bool rg_wait_notify(rg_slot *s, rg_waiter *w, uint64_t why)
     return true;
 }
 
+/* Who arrives after this validates after it, and sees the change that others are woken for. A waker goes no further: those
+ * whom it has woken may be back at the end of the list before it gets there, and so for ever. */
+static uint64_t arrived(rg_slot *s, rg_list *l) { return rg_read(&s->domain->space, s->index, &l->arrivals); }
+
 _Thread_local const void *rg_my_elder;
 
 unsigned rg_wake_slow(rg_slot *s, rg_word *word)
@@ -120,7 +124,8 @@ unsigned rg_wake_slow(rg_slot *s, rg_word *word)
         s->due = 0; /* rg_unpin looks */
     }
     rg_list *l = bucket(s->domain, word);
-    for (rg_link *at = rg_list_first(s, l); at; at = rg_list_next(s, l, at)) {
+    uint64_t last = arrived(s, l);
+    for (rg_link *at = rg_list_first(s, l); at && at->seq <= last; at = rg_list_next(s, l, at)) {
         rg_waitrec *r = (rg_waitrec *)at;
         if (r->word == word) woken += rg_wait_notify(s, r->waiter, RG_NOTIFIED);
     }
@@ -134,7 +139,8 @@ size_t rg_wake_some_slow(rg_slot *s, rg_list *l, size_t n)
 {
     size_t woken = 0;
     rg_pin(s);
-    for (rg_link *at = rg_list_first(s, l); at && woken < n; at = rg_list_next(s, l, at)) {
+    uint64_t last = arrived(s, l);
+    for (rg_link *at = rg_list_first(s, l); at && at->seq <= last && woken < n; at = rg_list_next(s, l, at)) {
         rg_waitrec *r = (rg_waitrec *)at;
         bool gone = rg_wait_forgotten(s, r->waiter);
         if (rg_reserve(s, 1)) {

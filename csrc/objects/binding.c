@@ -15,8 +15,11 @@ rg_mark rg_dead_mark = { FOR_EVER 0 };
 
 /* ---- traces -------------------------------------------------------------------------------------- */
 
-/* Kept as reagents made on the way are: given up when the reaction ends or starts again; of one that parks without a
- * thread when it is over. Not of a collected type, for it is made while pinned. */
+/* Given up when the reaction ends. When it starts again it keeps them for one more turn, for it will likely come by
+ * again: a trace that went, and took a node out, would disturb all others who have logged that node, and they, when they
+ * start again, us; two reactions that wait might wake each other for ever. As it is, it takes a reaction that ends, or goes
+ * another way, to take a node out. Of one that parks without a thread its Pending has them meanwhile (pending.c). Not of a
+ * collected type, for it is made while pinned. */
 typedef struct TraceObject {
     PyObject_HEAD
     rg_state *st;
@@ -53,19 +56,38 @@ PyType_Spec rg_trace_spec = {
 
 bool rg_trace(rx *r, const rg_binder *ops, PyObject *owner, rg_node *node)
 {
-    PyTypeObject *type = r->st->trace_type;
-    for (size_t i = 0; i < r->kept.n; i++)
-        if (Py_IS_TYPE(r->kept.at[i], type) && ((TraceObject *)r->kept.at[i])->node == node) return true;
-    if (!RX_ROOM(r->kept, 1)) return false;
-    TraceObject *t = PyObject_New(TraceObject, type);
+    for (size_t i = 0; i < r->traces.n; i++) {
+        PyObject *known = r->traces.at[i];
+        if (((TraceObject *)known)->node != node) continue;
+        if (i < r->old_traces) { /* of this turn, too */
+            r->traces.at[i] = r->traces.at[--r->old_traces];
+            r->traces.at[r->old_traces] = known;
+        }
+        return true;
+    }
+    if (!RX_ROOM(r->traces, 1)) return false;
+    TraceObject *t = PyObject_New(TraceObject, r->st->trace_type);
     if (!t) return false;
     t->st = r->st;
     t->ops = ops;
     t->owner = Py_NewRef(owner);
     t->node = node;
     rg_node_hold(node);
-    r->kept.at[r->kept.n++] = (PyObject *)t;
+    r->traces.at[r->traces.n++] = (PyObject *)t;
     return true;
+}
+
+void rg_traces_resume(rx *r, PyObject *keeps)
+{
+    for (Py_ssize_t i = 0; keeps && i < PyTuple_GET_SIZE(keeps); i++) {
+        PyObject *o = PyTuple_GET_ITEM(keeps, i);
+        if (!Py_IS_TYPE(o, r->st->trace_type)) continue;
+        if (RX_ROOM(r->traces, 1))
+            r->traces.at[r->traces.n++] = Py_NewRef(o);
+        else
+            PyErr_Clear(); /* then it goes, and is made anew */
+    }
+    r->old_traces = r->traces.n;
 }
 
 /* ---- the view of one key --------------------------------------------------------------------------- */

@@ -11,8 +11,8 @@
  * immortal, and free of counting.
  *
  * A node that holds ABSENT is there for the sake of reactions. Each that made or met one, or removed a value, keeps
- * a trace of it; as the reaction ends its traces go, and each that finds ABSENT still there makes it DEAD. Who waits for
- * the word then is woken, and makes a new node.
+ * a trace of it; as the reaction ends (not when it starts again) its traces go, and each that finds ABSENT still there makes
+ * it DEAD. Who waits for the word then is woken, and makes a new node. So this costs others one turn for each reaction that ends.
  */
 #ifndef RG_BINDING_H
 #define RG_BINDING_H
@@ -50,5 +50,7 @@ PyObject *rg_binding_new(rg_state *, const rg_binder *, PyObject *owner, PyObjec
 
 /* The reaction keeps a trace of a node of owner's, until it ends. Pinned. False: MemoryError. */
 bool rg_trace(rx *, const rg_binder *, PyObject *owner, rg_node *);
+/* A new reaction goes on for one that parked and left these: traces among them are its own. */
+void rg_traces_resume(rx *, PyObject *keeps);
 
 #endif

@@ -8,6 +8,7 @@
  *
  * It ends when cancelled, or with the first error that one of its functions raises; cancel() raises that.
  */
+#include "binding.h"
 #include "turn.h"
 
 enum { IDLE, TURNING, AGAIN };
@@ -38,6 +39,7 @@ static rx_outcome one_turn(Catalyst *c, bool *met)
     rx_leave_waiter(&r, &c->t);
     PyObject *before = c->keeps;
     c->keeps = NULL;
+    rg_traces_resume(&r, before);
     rx_outcome o;
     PyObject *value;
     do {

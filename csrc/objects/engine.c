@@ -259,10 +259,7 @@ rx_outcome rg_turn(rx *r, rg_turns *t, bool may_park, PyObject **result)
         }
         rg_count(r->slot, STAT_RETRIES);
         bool contended = rx_contended(r), ours = rx_private_space(r, r->space);
-        if (t->waiter)
-            rx_restart(r); /* registered with what this keeps alive */
-        else
-            rx_reset(r);
+        rx_restart(r, t->waiter != NULL);
         rx_unpin(r);
         rx_flush_drops(r);
         if (t->mine && rg_offer_is_over(t->mine)) {

@@ -37,6 +37,7 @@ void rx_init(rx *r, rg_state *st)
     r->mine = NULL;
     r->index = NULL;
     r->owes = NULL;
+    r->old_traces = 0;
     ARRAY_INIT(r->log);
     ARRAY_INIT(r->undos);
     ARRAY_INIT(r->frames);
@@ -46,12 +47,23 @@ void rx_init(rx *r, rg_state *st)
     ARRAY_INIT(r->actions);
     ARRAY_INIT(r->drops);
     ARRAY_INIT(r->kept);
+    ARRAY_INIT(r->traces);
+}
+
+/* Those of the turn before go, and so, if they all are to, do those of this one. */
+static void age_traces(rx *r, bool all)
+{
+    size_t go = all ? r->traces.n : r->old_traces;
+    for (size_t i = 0; i < go; i++) rx_drop(r, r->traces.at[i]);
+    memmove(r->traces.at, r->traces.at + go, (r->traces.n - go) * sizeof *r->traces.at);
+    r->old_traces = r->traces.n -= go;
 }
 
 void rx_free(rx *r)
 {
     rx_world_close(r, false); /* nothing is in it any more */
-    if (r->drops.n) { /* of a debt that was paid after the last turn */
+    age_traces(r, true);      /* nor are there any, but of one that had no turn */
+    if (r->drops.n) { /* of a debt that was paid after the last turn, or such a trace */
         PyObject *type, *value, *traceback;
         PyErr_Fetch(&type, &value, &traceback);
         rx_flush_drops(r);
@@ -67,6 +79,7 @@ void rx_free(rx *r)
     ARRAY_FREE(r->actions);
     ARRAY_FREE(r->drops);
     ARRAY_FREE(r->kept);
+    ARRAY_FREE(r->traces);
     PyMem_RawFree(r->index);
 }
 
@@ -453,7 +466,7 @@ void rx_pop_choice(rx *r)
     rx_saved_free(r, c->saved);
 }
 
-static void give_up(rx *r, bool keep)
+static void give_up(rx *r, bool keep, bool again)
 {
     r->over = true;
     while (r->choices.n) rx_pop_choice(r);
@@ -477,8 +490,9 @@ static void give_up(rx *r, bool keep)
     }
     rx_world_close(r, keep);
     rx_rollback(r, (rx_mark){ 0, 0, 0, 0, 0, keep ? r->kept.n : 0, 0 });
+    age_traces(r, !again);
     r->exposed = r->over = r->passed = r->orphaned = false;
 }
 
-void rx_reset(rx *r) { give_up(r, false); }
-void rx_restart(rx *r) { give_up(r, true); }
+void rx_reset(rx *r) { give_up(r, false, false); }
+void rx_restart(rx *r, bool registered) { give_up(r, registered, true); }

@@ -139,6 +139,8 @@ typedef struct rx {
     RX_ARRAY(rx_action, 4) actions;
     RX_ARRAY(PyObject *, 16) drops; /* references to give up once unpinned */
     RX_ARRAY(PyObject *, 4) kept;   /* reagents made on the way */
+    RX_ARRAY(PyObject *, 4) traces; /* binding.h; first those of the turn before that this one has not met yet */
+    size_t old_traces;              /* how many these are */
     rx_world world;
 } rx;
 
@@ -252,8 +254,9 @@ void rx_unwrite(rx *);
 void rx_pop_choice(rx *);
 /* Gives up everything but drops; the reads too. */
 void rx_reset(rx *);
-/* The same, but what its waiter is registered with stays alive. */
-void rx_restart(rx *);
+/* The same, to try again: the traces of this turn stay for one more (binding.h); and if its waiter is registered, what
+ * that is registered with stays alive. */
+void rx_restart(rx *, bool registered);
 /* RX_DONE: it happened, and writers' waiters were woken, those too whom the reaction owed it if it used that up. RX_RETRY: nothing happened. Pinned. */
 rx_outcome rx_commit(rx *);
 

@@ -291,8 +291,12 @@ rx_outcome rx_park(rx *r, rg_turns *t, int64_t deadline)
     if (o == RX_ERROR) PyErr_Fetch(&type, &value, &traceback);
     rx_leave_waiter(r, t);
     if (!rx_pin(r) && o == RX_RETRY) o = RX_ERROR;
-    rx_reset(r);
-    if (o != RX_RETRY) rx_pass_on(r);
+    if (o == RX_RETRY) {
+        rx_restart(r, false);
+    } else {
+        rx_reset(r);
+        rx_pass_on(r);
+    }
     rx_unpin(r);
     rx_flush_drops(r);
     if (type) PyErr_Restore(type, value, traceback);

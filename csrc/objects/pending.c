@@ -7,6 +7,7 @@
  * Nobody but this object owns its registration, as the collector sees it: a coroutine that only waits, and that its event
  * loop has given up, is garbage, and takes back what it offers when it is closed. Who is about to call resume owns it too.
  */
+#include "binding.h"
 #include "turn.h"
 
 #include <sched.h>
@@ -41,12 +42,14 @@ static void resume(rg_waiter *w)
 
 PyObject *rx_keep(rx *r, bool *failed)
 {
-    size_t recruits = r->many ? r->world.recruits.n : 0, n = r->kept.n + recruits;
+    size_t recruits = r->many ? r->world.recruits.n : 0, kept = recruits + r->kept.n, n = kept + r->traces.n;
     PyObject *keeps = n ? PyTuple_New((Py_ssize_t)n) : NULL;
     *failed = n && !keeps;
     for (size_t i = 0; keeps && i < n; i++)
         PyTuple_SET_ITEM(keeps, (Py_ssize_t)i,
-                         Py_NewRef(i < recruits ? (PyObject *)r->world.recruits.at[i] : r->kept.at[i - recruits]));
+                         Py_NewRef(i < recruits ? (PyObject *)r->world.recruits.at[i]
+                                   : i < kept   ? r->kept.at[i - recruits]
+                                                : r->traces.at[i - kept]));
     if (rx_pin(r)) {
         rx_reset(r);
         rx_unpin(r);
@@ -100,6 +103,7 @@ static PyObject *pending_turn(PyObject *self, PyObject *Py_UNUSED(ignored))
     rx_init(&r, p->t.st);
     PyObject *value = NULL;
     rx_leave_waiter(&r, &p->t);
+    rg_traces_resume(&r, p->keeps);
     Py_CLEAR(p->keeps);
     if (p->acting) {
         end(p, &r, RX_DONE, &value);
