@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from lockfree import AtomicInt, Counter, Queue, Stack
+from lockfree import AtomicInt, Counter, Map, Queue, SortedMap, Stack
 from racing import PATIENCE, STRESS, Background, Parked, race
 from reagents import Reagent, Ref, attempt, stats, together
 
@@ -164,6 +164,36 @@ def test_while_others_are_blocked() -> None:
     for i in range(3):
         queue.put(i)
     assert sorted(each.result() for each in waiting) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("make", [Map, SortedMap])
+def test_a_map_under_load(make: Any) -> None:
+    """Keys that others insert and remove, directly and in reactions, are in the child or not; what stays is there."""
+    stays, goes = range(0, 40, 2), range(1, 40, 2)
+    m = make((k, k) for k in stays)
+
+    def change(m: Any = m, goes: range = goes) -> None:
+        for k in goes:
+            m[k] = k
+            (m.at(k).remove >> m.at(-k).write >> m.at(-k).remove)()
+
+    def child(m: Any = m, stays: range = stays) -> None:
+        for _ in range(2):
+            assert [k for k in sorted(m) if k % 2 == 0] == list(stays)
+            change()
+        assert len(m.snapshot()) >= len(stays)
+        with pytest.raises(TimeoutError):
+            m.at(100).read(timeout=0.001)
+        m.clear()
+        assert list(m) == []
+
+    def forks() -> None:
+        for _ in range(8 * STRESS):
+            in_child(child)
+
+    race(forks, meanwhile=[change])
+    assert sorted(m) == list(stays)
+    assert len(m) == len(stays)
 
 
 def test_in_the_middle_of_a_reaction() -> None:

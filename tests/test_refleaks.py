@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from lockfree import AtomicInt, Counter, Queue, Stack
+from lockfree import AtomicInt, Counter, Map, Queue, Set, SortedMap, Stack
 from racing import race, settle, soon
 from reagents import BLOCK, Ref, attempt, choice, computed, const, guard, identity, lift, never, post_commit, together
 
@@ -137,6 +137,31 @@ def rollbacks(t: Token) -> None:
     ((const(t) + const(t)) >> ref.swap >> guard(lambda x: False) >> ref.write >> never) + const(t)
 
 
+def maps(t: Token) -> None:
+    m: Map[Any, Any] = Map()
+    s: Set[Any] = Set([t])
+    m[t] = m["a"] = t
+    m.at("b").write(t), m.at("a").remove()
+    m.setdefault("a", t), m.get_or_compute("d", t), m.compare_and_set("d", t, t), m.pop("d"), m.snapshot(), list(m.items())
+    expecting(Failure, m.at("b").upd(fail_with(t)))
+    blocks(m.at(t).cas(None, t) >> m.at("e").remove)
+    (attempt(m.at("f").write >> m.at("e").remove) >> s.at(t).remove >> s.at("g").write)(t)
+    m.popitem(), m.clear(), s.pop(), repr(m), s.snapshot()
+
+
+def sorted_map(t: Token) -> None:
+    m: SortedMap[Any, Any] = SortedMap(a=t, c=t)
+    m["b"] = m["a"] = t
+    m.setdefault("d", t), m.compare_and_set("d", t, t), m.pop("d"), m.snapshot("a", "c"), list(reversed(m.items()))
+    m.at("x").write(t), m.at("a").remove(), m.min(), m.max("a", "c"), m.pop_max()
+    expecting(Failure, m.at("b").upd(fail_with(t)))
+    expecting(TypeError, lambda: m.get(t))
+    expecting(TypeError, m.at(t).read)
+    blocks(m.between("d", "e").min >> m.at("e").remove)
+    (attempt(m.at("f").write >> m.at("e").remove) >> m.at("f").write >> m.pop_min)(t)
+    m.pop_min(), m.clear(), repr(m)
+
+
 def threads(t: Token) -> None:
     ref, stack, queue = Ref(t), Stack([t]), Queue()
 
@@ -155,6 +180,8 @@ SCENARIOS = [
     stack_methods,
     queue_methods,
     numbers,
+    maps,
+    sorted_map,
     combinators,
     failures,
     rollbacks,

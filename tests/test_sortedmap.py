@@ -207,7 +207,7 @@ def test_keys_that_raise_or_use_the_map() -> None:
         if calls[0] == 2:
             raise Wrong
 
-    for n in range(0, 60, 7):
+    for n in range(7, 60, 7):  # not the first, to find which may take one comparison
         for call in (
             m.get,
             lambda k: m.__setitem__(k, -1),

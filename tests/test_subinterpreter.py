@@ -32,10 +32,11 @@ def run(script):
 
 USE = """
 import threading
-from lockfree import AtomicInt, Counter, Queue, Stack
+from lockfree import AtomicInt, Counter, Map, Queue, SortedMap, Stack
 from reagents import Ref, attempt, const, guard, post_commit, stats
 
 stack, queue, ref, calls = Stack([1, 2, 3]), Queue(), Ref(0), []
+names, numbers = Map(), SortedMap()
 (stack.pop >> queue.put)()
 assert (queue.get >> post_commit(calls.append) >> ref.write)() == 3 and calls == [3]
 assert attempt(queue.get, "empty")() == "empty"
@@ -53,6 +54,9 @@ def work():
         number.add(1)
         queue.put(i)
         (queue.get >> stack.push >> stack.pop)()
+        names[i] = i
+        (names.at(i).remove + numbers.at(i).write >> numbers.at(i).write)(i)
+        numbers.pop_min()
 threads = [threading.Thread(target=work) for _ in range(2)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
@@ -60,6 +64,7 @@ assert counter.value() == number.get() == 400 and len(stack) == 2
 
 stack.push(stack)          # a cycle for the collector at the interpreter's end
 queue.put(queue)
+names['all'] = numbers['all'] = names, numbers
 """
 
 pytestmark = pytest.mark.skipif(sys.implementation.name != "cpython", reason="subinterpreters are an affair of CPython")

@@ -144,6 +144,7 @@ const x_scenario s_skiplist[] = {
     { SKIP(2, "tall.unpinning", "I1I2", { "f2", "r0d1r0d2" }), .bound = 3 },
     { SKIP(2, "first-smaller", "i2", { "m0", "i1d2" }) },
     { SKIP(2, "first-revived", "i2", { "m0", "k1d2" }), .bound = 3 },
+    { SKIP(2, "first-taken", "i1", { "m0", "p0" }), .bound = 3 },
     { SKIP(2, "take-smaller", "i2", { "p0", "i1" }), .bound = 3 },
     { SKIP(2, "take-take", "i1i2", { "p0", "p0" }), .bound = 3 },
     { SKIP(2, "take-delete", "i1i2", { "p0", "d1" }), .bound = 3 },

@@ -168,6 +168,8 @@ core_mutant skip-tie-forgotten skiplist.h '/^static inline bool rg_skip_link/,/^
 core_mutant skip-builder-untied skiplist.h 's/2 \* RG_TIE \| RG_WIDE/RG_TIE | RG_WIDE/' explore skiplist 'nobody waits for the builder'
 core_mutant skip-never-tied skiplist.h '/^static inline bool rg_skip_link/,/^}/s/if \(rg_reserve\(s, 2\)\) rg_tower_untie\(s, sl, t\);//' \
     plain test_skiplist 'removed towers are kept for ever'
+core_mutant skip-next-of-removed skiplist.h '/^static inline rg_sought rg_skip_next_cut/,/^}/s/if \(w & RG_MARK\) return RG_UNSURE;//' \
+    explore skiplist.first-taken 'who stands on a tower that is swept goes on from there'
 core_mutant skip-dead-unmarked skiplist.h '/^static inline bool rg_tower_mark/,/^}/s/v \| RG_MARK\)\) break;/v)) break;/' \
     plain test_skiplist 'a removed tower looks as one that is in'
 
