@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import itertools
+import operator
 import pickle
 import random
 import weakref
@@ -587,3 +588,28 @@ def test_reactions_leave_no_nodes_behind() -> None:
     del t
     settle()
     soon(lambda: not any(r() for r in alive), "the keys to go")
+
+
+@pytest.mark.parametrize("collide", [False, True])
+def test_an_iterator_is_for_one_thread_at_a_time(collide: bool) -> None:
+    """Who finds it in use is told so; nothing is met twice, and nothing breaks."""
+
+    class Same(int):
+        def __hash__(self) -> int:
+            return 1
+
+    for _ in range(40 * STRESS):
+        m: Map[Any, int] = Map((Same(n) if collide else n, n) for n in range(30))
+        shared = iter(m.items())
+
+        def take(shared: Any = shared) -> list[Any]:
+            met = []
+            while True:
+                try:
+                    met.append(next(shared))
+                except StopIteration:
+                    return met
+                except ValueError:
+                    operator.length_hint(shared)
+
+        assert sorted(sum(race(take, take), [])) == [(n, n) for n in range(30)]

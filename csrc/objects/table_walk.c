@@ -27,6 +27,7 @@ typedef struct IterObject {
     bool begun;
     uint64_t position; /* if begun: the hash */
     PyObject *rest;    /* of a hash with several keys: keys and values by turns; a list, or NULL */
+    rg_word busy;      /* 1: some thread is in it */
 } IterObject;
 
 PyObject *rg_table_iter(TableObject *m, rg_table_kind kind)
@@ -38,6 +39,7 @@ PyObject *rg_table_iter(TableObject *m, rg_table_kind kind)
     it->kind = kind;
     it->begun = false;
     it->rest = NULL;
+    rg_store_rlx(&it->busy, 0); /* relaxed: private yet */
     PyObject_GC_Track(it);
     return (PyObject *)it;
 }
@@ -141,10 +143,19 @@ static PyObject *iter_next(PyObject *self)
 {
     IterObject *it = (IterObject *)self;
     PyObject *k, *v;
-    if (!it->m) return NULL;
-    int r = advance(it, &k, &v);
+    TableObject *over = NULL;
+    if (!rg_cas(&it->busy, 0, 1)) {
+        PyErr_SetString(PyExc_ValueError, "this iterator of a map or set is being advanced already: it is for one thread at a time");
+        return NULL;
+    }
+    int r = it->m ? advance(it, &k, &v) : 0;
+    if (r == 0) {
+        over = it->m;
+        it->m = NULL;
+    }
+    rg_store(&it->busy, 0);
     if (r <= 0) {
-        if (r == 0) Py_CLEAR(it->m);
+        Py_XDECREF(over);
         return NULL;
     }
     if (it->kind == TABLE_ITEMS) {
@@ -165,7 +176,11 @@ static PyObject *iter_next(PyObject *self)
 static PyObject *iter_length_hint(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     IterObject *it = (IterObject *)self;
-    Py_ssize_t n = it->m && !it->begun ? rg_table_len(it->m) : 0;
+    Py_ssize_t n = 0;
+    if (rg_cas(&it->busy, 0, 1)) {
+        if (it->m && !it->begun) n = rg_table_len(it->m);
+        rg_store(&it->busy, 0);
+    }
     return n < 0 ? NULL : PyLong_FromSsize_t(n);
 }
 
@@ -378,12 +393,13 @@ void rg_table_dealloc(PyObject *self)
     TableObject *m = (TableObject *)self;
     PyObject_GC_UnTrack(self);
     if (m->weakrefs) PyObject_ClearWeakRefs(self);
+    rg_slot *s = rg_here_quietly(m->st);
     for (rg_wide *n = NULL; (n = quiet_next(m, n));) {
         rg_release(object(n->node.value));
-        uint64_t v = rg_load(rg_hash_binding(n));
+        /* Who helps a reaction late, having come by way of another structure, may be putting back what he found here. */
+        uint64_t v = s ? value_in(s, n) : RG_ABSENT;
         if (rg_is_bound(v)) rg_release(object(v));
     }
-    rg_slot *s = rg_here_quietly(m->st);
     if (s) rg_hash_close(s, &m->t);
     rg_free_late(m->st, self);
 }
