@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,6 +27,7 @@ from lockfree.sync import (
     RWLock,
     Semaphore,
 )
+from no_memory import SURVIVES_WITHOUT_ANY
 from racing import PATIENCE, STRESS, Background, Parked, race, run_python, soon
 from reagents import const, stats, together
 from waiting import Interrupt, Once, handling, interrupted, needs_signals, signals_while_parked
@@ -331,6 +334,66 @@ def test_interrupted_after_it_was_notified() -> None:
 
 
 @needs_signals
+@pytest.mark.parametrize(
+    "make",
+    [Condition, lambda: Condition(Lock()), lambda: threading.Condition(RLock())],
+    ids=["RLock", "Lock", "threading.Condition"],
+)
+def test_interrupted_when_it_takes_the_lock_again(make: Any) -> None:
+    """wait() comes back with the lock, whatever happens: here when the other one has given it back."""
+    cond, order, seen, once = make(), list[str](), list[int](), Once()
+    main = threading.main_thread().ident
+    assert main
+
+    def handler() -> None:
+        seen.append(before.count)
+        once()
+
+    def notify() -> None:
+        with cond:
+            cond.notify()
+            before.wait_for()
+            pause = threading.Event()
+            while not once and not order:
+                signal.pthread_kill(main, signal.SIGUSR1)
+                pause.wait(0.001)
+            soon(lambda: order or before.count > seen[0], "it waits for the lock")
+            order.append("other")
+
+    before = Parked()
+    with handling(handler), cond:
+        other = Background(notify)
+        with pytest.raises(Interrupt):
+            cond.wait(PATIENCE)
+        order.append("main")
+    other.result()
+    assert order == ["other", "main"]
+
+
+@needs_signals
+def test_interrupted_without_memory() -> None:
+    """Who is gone is not counted any more."""
+    testcapi = pytest.importorskip("_testcapi", reason="CPython's own test module, which makes allocations fail")
+    if not SURVIVES_WITHOUT_ANY:
+        pytest.skip("free-threaded 3.13 does not survive without any memory, whatever runs")
+    cond, error, entered = Condition(), Interrupt(), list[int]()
+
+    def handler() -> None:
+        if not entered:
+            entered.append(1)
+            testcapi.set_nomemory(0, 0)
+            raise error
+
+    with signals_while_parked(handler, until=lambda: entered), cond:
+        try:
+            cond.wait()
+        except (Interrupt, MemoryError):
+            testcapi.remove_mem_hooks()
+        assert cond._is_owned()
+    assert repr(cond).endswith(", 0)>")
+
+
+@needs_signals
 def test_a_handler_uses_what_it_interrupts() -> None:
     lock, queue = RLock(), Queue[int]()
 
@@ -342,7 +405,7 @@ def test_a_handler_uses_what_it_interrupts() -> None:
         assert queue.peek() == 1
         assert lock._recursion_count() == 1
     with handling(handler), lock:
-        os.kill(os.getpid(), __import__("signal").SIGUSR1)
+        os.kill(os.getpid(), signal.SIGUSR1)
 
 
 # ---- coroutines
