@@ -29,7 +29,7 @@ from lockfree.sync import (
 )
 from no_memory import SURVIVES_WITHOUT_ANY
 from racing import PATIENCE, STRESS, Background, Parked, race, run_python, soon
-from reagents import attempt, const, stats, together
+from reagents import const, stats, together
 from waiting import Interrupt, Once, handling, interrupted, needs_signals, signals_while_parked
 
 ROUNDS = 8_000 * STRESS
@@ -494,10 +494,10 @@ class Taken:
 
 
 def free(lock: Any) -> bool:
-    """It can be taken now, and was not given back too often."""
+    """No task has it: it can be taken, once the other thread has given it back."""
     if isinstance(lock, Taken):
-        return lock.mvar.try_take(0) == 1 and lock.mvar.try_put(1)
-    return attempt(lock.acquire >> const(True), False)() and lock.release() is None
+        return lock.mvar.take(timeout=PATIENCE) == 1 and lock.mvar.put(1) is None
+    return (const(None) >> lock.acquire)(timeout=PATIENCE) and lock.release() is None
 
 
 @pytest.mark.parametrize("loop", LOOPS)
