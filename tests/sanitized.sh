@@ -49,7 +49,7 @@ fi
 
 tree=$(mktemp -d) || exit 2
 trap 'rm -rf "$tree"' EXIT
-(cd "$root" && tar -cf - csrc tests reagents/*.py* reagents/testing lockfree/*.py* README.md pyproject.toml) | tar -xf - -C "$tree"
+(cd "$root" && tar -cf - csrc tests reagents/*.py* reagents/testing lockfree/*.py* lockfree/sync README.md pyproject.toml) | tar -xf - -C "$tree"
 cd "$tree" || exit 2
 rm -f ./*/*.so
 build() { # build FLAG...

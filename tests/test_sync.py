@@ -388,6 +388,55 @@ def test_two_notifies_wake_two() -> None:
     assert [t.result() for t in threads] == [True] * 3
 
 
+def test_a_condition_is_as_threading_says() -> None:
+    cond, calls = Condition(Lock()), list[bool]()
+
+    def wait() -> bool:
+        with cond:
+            assert cond.locked()
+            return cond.wait()
+
+    threads = [waiting(wait) for _ in range(3)]
+    assert not cond.locked()
+    with cond:
+        for n in (-1, -(10**30)):
+            cond.notify(n)
+            (const(n) >> cond.notify)()
+        assert repr(cond).endswith(", 3)>")
+        cond.notify(sys.maxsize)
+        (const(10**30) >> cond.notify)()
+        with pytest.raises(TypeError):
+            cond.notify("1")  # type: ignore[arg-type]
+        with pytest.raises(TypeError):
+            (const("1") >> cond.notify)()
+    assert all(thread.result() for thread in threads)
+
+    def look() -> bool:
+        calls.append(True)
+        return len(calls) > 1
+
+    with cond:
+        assert cond.wait_for(look, timeout=0) is True, "the others had the lock once"
+
+
+def test_times_beyond_all_bounds() -> None:
+    """OverflowError, of who has to wait; as threading.TIMEOUT_MAX says."""
+    beyond = threading.TIMEOUT_MAX * 1.01
+    event, sem, cond, held = Event(), Semaphore(), Condition(), Lock()
+    assert sem.acquire(timeout=beyond)
+    held.acquire()
+    for wait in (event.wait, lambda t: sem.acquire(timeout=t), lambda t: held.acquire(timeout=t)):
+        for timeout in (beyond, float("inf")):
+            with pytest.raises(OverflowError):
+                wait(timeout)
+    with cond, pytest.raises(OverflowError):
+        cond.wait(beyond)
+    assert not cond.locked()
+    assert repr(cond).endswith(", 0)>")
+    event.set()
+    assert event.wait(beyond)
+
+
 def test_notify_and_release_in_one_step() -> None:
     cond, queue = Condition(), Queue[int]()
 

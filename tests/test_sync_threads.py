@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,6 +27,7 @@ from lockfree.sync import (
     RWLock,
     Semaphore,
 )
+from no_memory import SURVIVES_WITHOUT_ANY
 from racing import PATIENCE, STRESS, Background, Parked, race, run_python, soon
 from reagents import const, stats, together
 from waiting import Interrupt, Once, handling, interrupted, needs_signals, signals_while_parked
@@ -331,6 +334,66 @@ def test_interrupted_after_it_was_notified() -> None:
 
 
 @needs_signals
+@pytest.mark.parametrize(
+    "make",
+    [Condition, lambda: Condition(Lock()), lambda: threading.Condition(RLock())],
+    ids=["RLock", "Lock", "threading.Condition"],
+)
+def test_interrupted_when_it_takes_the_lock_again(make: Any) -> None:
+    """wait() comes back with the lock, whatever happens: here when the other one has given it back."""
+    cond, order, since, seen, once = make(), list[str](), list[Parked](), list[int](), Once()
+    main = threading.main_thread().ident
+    assert main
+
+    def handler() -> None:
+        seen.append(since[0].count)
+        once()
+
+    def notify() -> None:
+        with cond:
+            since.append(before := Parked())
+            cond.notify()
+            before.wait_for()
+            pause = threading.Event()
+            while not once and not order:
+                signal.pthread_kill(main, signal.SIGUSR1)
+                pause.wait(0.001)
+            soon(lambda: order or before.count > seen[0], "it waits for the lock")
+            order.append("other")
+
+    with handling(handler), cond:
+        other = Background(notify)
+        with pytest.raises(Interrupt):
+            cond.wait(PATIENCE)
+        order.append("main")
+    other.result()
+    assert order == ["other", "main"]
+
+
+@needs_signals
+def test_interrupted_without_memory() -> None:
+    """Who is gone is not counted any more."""
+    testcapi = pytest.importorskip("_testcapi", reason="CPython's own test module, which makes allocations fail")
+    if not SURVIVES_WITHOUT_ANY:
+        pytest.skip("free-threaded 3.13 does not survive without any memory, whatever runs")
+    cond, error, entered = Condition(), Interrupt(), list[int]()
+
+    def handler() -> None:
+        if not entered:
+            entered.append(1)
+            testcapi.set_nomemory(0, 0)
+            raise error
+
+    with signals_while_parked(handler, until=lambda: entered), cond:
+        try:
+            cond.wait()
+        except (Interrupt, MemoryError):
+            testcapi.remove_mem_hooks()
+        assert cond._is_owned()
+    assert repr(cond).endswith(", 0)>")
+
+
+@needs_signals
 def test_a_handler_uses_what_it_interrupts() -> None:
     lock, queue = RLock(), Queue[int]()
 
@@ -342,7 +405,7 @@ def test_a_handler_uses_what_it_interrupts() -> None:
         assert queue.peek() == 1
         assert lock._recursion_count() == 1
     with handling(handler), lock:
-        os.kill(os.getpid(), __import__("signal").SIGUSR1)
+        os.kill(os.getpid(), signal.SIGUSR1)
 
 
 # ---- coroutines
@@ -407,27 +470,139 @@ def test_tasks_and_threads_share_a_lock() -> None:
     assert plain.n == 3 * rounds
 
 
-def test_cancelled_async_with() -> None:
+ASYNC_LOCKS: dict[str, Callable[[], Any]] = {
+    "Lock": Lock,
+    "Semaphore": Semaphore,
+    "BoundedSemaphore": BoundedSemaphore,
+    "RWLock": lambda: RWLock().write,
+    "MVar": lambda: Taken(MVar(1)),
+}
+
+
+class Taken:
+    """An MVar as a lock."""
+
+    def __init__(self, mvar: MVar[int]) -> None:
+        self.mvar = mvar
+        self.acquire, self.release = mvar.take, lambda: mvar.put(1)
+
+    async def __aenter__(self) -> bool:
+        return await self.mvar.take.arun() == 1
+
+    async def __aexit__(self, *error: object) -> None:
+        self.release()
+
+
+def free(lock: Any) -> bool:
+    """No task has it: it can be taken, once the other thread has given it back."""
+    if isinstance(lock, Taken):
+        return lock.mvar.take(timeout=PATIENCE) == 1 and lock.mvar.put(1) is None
+    return (const(None) >> lock.acquire)(timeout=PATIENCE) and lock.release() is None
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("kind", ASYNC_LOCKS)
+def test_cancelled_async_with(loop: str, kind: str) -> None:
     """A task that is cancelled while it waits does not have the lock; one that was cancelled with it gives it back."""
-    lock = Lock()
-    entered: list[int] = []
+    lock, inside, entered = ASYNC_LOCKS[kind](), Plain(), Plain()
 
-    async def use(n: int) -> None:
+    async def use(sleep: Any) -> None:
         async with lock:
-            entered.append(n)
-            await asyncio.sleep(0)
+            inside.n += 1
+            entered.n += 1
+            assert inside.n == 1
+            try:
+                await sleep(0)
+            finally:
+                inside.n -= 1
 
-    async def main(_: Any) -> None:
-        for n in range(ROUNDS // 20):
-            first, second = asyncio.ensure_future(use(0)), asyncio.ensure_future(use(1))
+    async def in_asyncio(sleep: Any) -> None:
+        for n in range(ROUNDS // 80):
+            tasks = [asyncio.ensure_future(use(sleep)) for _ in range(3)]
             for _ in range(n % 7):
-                await asyncio.sleep(0)
-            (first, second)[n % 2].cancel()
-            await asyncio.gather(first, second, return_exceptions=True)
-            assert not lock.locked()
+                await sleep(0)
+            tasks[n % 3].cancel()
+            done = await asyncio.gather(*tasks, return_exceptions=True)
+            assert all(end is None or isinstance(end, asyncio.CancelledError) for end in done), done
+            assert free(lock)
 
-    run_in("asyncio", main)
-    assert entered
+    async def in_trio(sleep: Any) -> None:
+        trio = pytest.importorskip("trio")
+        for n in range(ROUNDS // 80):
+            async with trio.open_nursery() as nursery:
+                scopes = [trio.CancelScope() for _ in range(3)]
+
+                async def one(scope: Any) -> None:
+                    with scope:
+                        await use(sleep)
+
+                for scope in scopes:
+                    nursery.start_soon(one, scope)
+                for _ in range(n % 7):
+                    await sleep(0)
+                scopes[n % 3].cancel()
+            assert free(lock)
+
+    def from_outside() -> None:
+        """Another thread, which takes it now and then: wake-ups come from there too."""
+        for _ in range(ROUNDS // 80):
+            lock.acquire()
+            assert inside.n == 0
+            lock.release()
+
+    race(lambda: run_in(loop, in_asyncio if loop == "asyncio" else in_trio), from_outside)
+    assert entered.n
+    assert free(lock)
+    assert inside.n == 0
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_writer_by_async_with_goes_first(loop: str) -> None:
+    """It is announced; cancelled, no longer."""
+    rw, order = RWLock(), list[str]()
+    rw.read.acquire()
+
+    async def write() -> None:
+        async with rw.write:
+            order.append("written")
+
+    async def in_asyncio(sleep: Any) -> None:
+        given_up, writer = asyncio.ensure_future(write()), asyncio.ensure_future(write())
+        await until(sleep, lambda: not reads())
+        given_up.cancel()
+        await until(sleep, given_up.done)
+        assert not reads()
+        rw.read.release()
+        await writer
+
+    async def in_trio(sleep: Any) -> None:
+        trio = pytest.importorskip("trio")
+        scope, over = trio.CancelScope(), list[bool]()
+
+        async def give_up() -> None:
+            with scope:
+                await write()
+            over.append(True)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(write)
+            nursery.start_soon(give_up)
+            await until(sleep, lambda: not reads())
+            scope.cancel()
+            await until(sleep, lambda: bool(over))
+            assert not reads()
+            rw.read.release()
+
+    async def until(sleep: Any, ready: Callable[[], bool]) -> None:
+        while not ready():
+            await sleep(0)
+
+    def reads() -> bool:
+        return bool(rw.read.acquire(blocking=False)) and rw.read.release() is None
+
+    run_in(loop, in_asyncio if loop == "asyncio" else in_trio)
+    assert order == ["written"]
+    assert reads()
 
 
 # ---- time that runs out

@@ -4,6 +4,8 @@
 #include "engine.h"
 #include "offer.h"
 
+#include <sched.h>
+
 bool sync_args(const char *function, const char *const *names, PyObject *const *args, Py_ssize_t nargs, PyObject *kw, PyObject **values)
 {
     Py_ssize_t n = 0;
@@ -72,6 +74,10 @@ bool sync_timeout(PyObject *o, sync_wait *how)
 
 int sync_run(rg_state *st, const rg_op *op, PyObject *owner, PyObject *b, PyObject *x, sync_wait how, PyObject **y)
 {
+    if (how.block && how.timeout > LONGEST) { /* only of who has to wait, as in threading */
+        PyErr_SetString(PyExc_OverflowError, "timeout value is too large");
+        return -1;
+    }
     Reagent *n = (Reagent *)rg_reagent_new(st, op, owner, b);
     if (!n) return -1;
     bool blocked = false;
@@ -175,6 +181,47 @@ PyObject *sync_lock_acquire(PyObject *lock, PyObject *const *args, Py_ssize_t na
 bool sync_lock_restore(PyObject *lock, uint64_t times)
 {
     return is_rlock(state_of(lock), lock) ? sync_rlock_restore((RLock *)lock, times) : sync_permits_try((Permits *)lock);
+}
+
+static rx_outcome step_restore(rx *r, Reagent *n, PyObject *x, PyObject **y)
+{
+    uint64_t times;
+    if (!rg_int_of(x, &times)) return RX_ERROR;
+    rx_outcome o = rx_lock_take(r, n->a, times);
+    if (o == RX_DONE) *y = Py_NewRef(Py_None);
+    return o;
+}
+static const rg_op op_restore = { .name = "restore", .step = step_restore, .doc = "a step of Condition" };
+
+bool sync_lock_retake(PyObject *lock, PyObject *times)
+{
+    rg_state *st = state_of(lock);
+    uint64_t n;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    bool sound = rg_int_of(times, &n), taken = sound && sync_lock_restore(lock, n);
+    while (sound && !taken) {
+        taken = sync_run(st, &op_restore, lock, NULL, times, (sync_wait){ true, -1 }, NULL) > 0;
+        if (taken || PyErr_ExceptionMatches(PyExc_OverflowError) || !rg_at_hand(st)) break; /* or it is explored, and abandoned */
+        if (PyErr_ExceptionMatches(PyExc_MemoryError)) { /* whoever has the lock may give memory back with it */
+            Py_BEGIN_ALLOW_THREADS
+            sched_yield();
+            Py_END_ALLOW_THREADS
+        }
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        Py_XDECREF(traceback);
+        PyErr_Fetch(&type, &value, &traceback);
+        taken = sync_lock_restore(lock, n);
+    }
+    if (taken) {
+        PyErr_Restore(type, value, traceback);
+    } else {
+        Py_XDECREF(type);
+        Py_XDECREF(value);
+        Py_XDECREF(traceback);
+    }
+    return taken;
 }
 
 int sync_lock_release(PyObject *lock)

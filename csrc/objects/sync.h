@@ -64,6 +64,9 @@ int sync_lock_is_mine(PyObject *lock);
 uint64_t sync_lock_count(PyObject *lock);
 /* Takes the lock so often if it is free; false: perhaps it is not. Needs no memory. */
 bool sync_lock_restore(PyObject *lock, uint64_t times);
+/* Takes it as often as the int `times` says, and waits for it as long as it takes: an interrupt does not end that, but is set
+ * when it comes back (the last one, or the error that was set before). False: an error, and it is not taken: `times` is wrong. */
+bool sync_lock_retake(PyObject *lock, PyObject *times);
 void sync_lock_reset(PyObject *lock);
 
 rx_outcome rx_rlock_take(rx *, RLock *, uint64_t times);

@@ -24,18 +24,7 @@ static rx_outcome step_release(rx *r, Reagent *n, PyObject *x, PyObject **y)
     return o;
 }
 
-static rx_outcome step_restore(rx *r, Reagent *n, PyObject *x, PyObject **y)
-{
-    uint64_t times;
-    if (!rg_int_of(x, &times)) return RX_ERROR;
-    rx_outcome o = rx_lock_take(r, n->a, times);
-    if (o == RX_DONE) *y = Py_NewRef(Py_None);
-    return o;
-}
-
 /* ---- direct calls ----------------------------------------------------------------------------------- */
-
-static const rg_op op_restore = { .name = "restore", .step = step_restore, .doc = "a step of Condition" };
 
 static const sync_wait for_ever = { true, -1 };
 
@@ -43,27 +32,14 @@ static void give_up_interrupted(Condition *c, PyObject *group)
 {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    /* Never blocks. Where there is no memory for it, the group keeps one member too many. */
-    if (sync_run(c->st, &sync_op_withdraw, (PyObject *)c, group, Py_None, for_ever, NULL) < 0) PyErr_Clear();
-    PyErr_Restore(type, value, traceback);
-}
-
-/* After an interrupt too. An error of its own takes the place of the one that is set. */
-static int restore(Condition *c, PyObject *times)
-{
-    uint64_t n = PyLong_AsUnsignedLongLong(times);
-    if (sync_lock_restore(c->lock, n)) return 1;
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    int k = sync_run(c->st, &op_restore, c->lock, NULL, times, for_ever, NULL);
-    if (k > 0) {
-        PyErr_Restore(type, value, traceback);
-        return k;
+    /* Never blocks. Where there is no memory to pass its signal on, that is lost, as threading's is. */
+    bool gone = sync_group_leave((Group *)group, false);
+    while (!gone && sync_run(c->st, &sync_op_withdraw, (PyObject *)c, group, Py_None, for_ever, NULL) < 0) {
+        bool anyway = PyErr_ExceptionMatches(PyExc_MemoryError) || !rg_at_hand(c->st); /* explored, and abandoned */
+        PyErr_Clear();
+        gone = sync_group_leave((Group *)group, anyway);
     }
-    Py_XDECREF(type);
-    Py_XDECREF(value);
-    Py_XDECREF(traceback);
-    return -1;
+    PyErr_Restore(type, value, traceback);
 }
 
 static PyObject *direct_wait(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
@@ -87,7 +63,7 @@ static PyObject *direct_wait(PyObject *self, PyObject *const *args, Py_ssize_t n
             }
         }
         if (k < 0) give_up_interrupted(c, group);
-        if (restore(c, times) > 0 && k >= 0) y = PyBool_FromLong(k);
+        if (sync_lock_retake(c->lock, times) && !PyErr_Occurred()) y = PyBool_FromLong(k);
         Py_DECREF(group);
     }
     Py_DECREF(times);
@@ -157,8 +133,13 @@ static PyObject *direct_notify(PyObject *self, PyObject *const *args, Py_ssize_t
     PyObject *v[SYNC_ARGS] = { NULL };
     if ((nargs || kw) && !sync_args("notify", names, args, nargs, kw, v)) return NULL;
     uint64_t n = 1;
-    if (v[0] && !rg_int_from(v[0], &n)) return NULL;
-    return notify((Condition *)self, "notify", (int64_t)n > 0 ? n : 0);
+    if (v[0]) {
+        PyObject *i = PyNumber_Index(v[0]);
+        bool ok = i && sync_signals(i, &n);
+        Py_XDECREF(i);
+        if (!ok) return NULL;
+    }
+    return notify((Condition *)self, "notify", n);
 }
 
 static PyObject *direct_notify_all(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
@@ -191,6 +172,7 @@ RG_BOUND(wait)
 static const rg_op op_wait = { .name = "wait", .step = sync_step_wait, .swaps = true, .direct = direct_wait, .bound = direct_wait_bound,
     .doc = "wait($self, timeout=None)\n--\n\n"
     "Release the lock, wait for a notify, at most timeout seconds, and take the lock again; returns whether it was notified.\n"
+    "It comes back with the lock, interrupted too: then it waits for it first, however long.\n"
     "The lock is released in the step in which the caller begins to wait, so no notify is lost; there are no spurious wake-ups.\n"
     "Raises RuntimeError when this thread does not hold the lock. Blocks.\n\n"
     "A method, and a reagent that is something else: one step together with the notify that it meets; it does not touch the\n"
@@ -294,6 +276,11 @@ static PyObject *condition_is_owned(PyObject *self, PyObject *Py_UNUSED(ignored)
     return PyBool_FromLong(sync_lock_is_mine(((Condition *)self)->lock));
 }
 
+static PyObject *condition_locked(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyObject_CallMethod(((Condition *)self)->lock, "locked", NULL);
+}
+
 static PyObject *condition_at_fork(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     sync_lock_reset(((Condition *)self)->lock); /* groups of the parent count for nothing */
@@ -301,6 +288,8 @@ static PyObject *condition_at_fork(PyObject *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyMethodDef methods[] = {
+    { "locked", condition_locked, METH_NOARGS, PyDoc_STR("locked($self, /)\n--\n\nWhether somebody holds the lock. Wait-free.\n\n"
+      ">>> from lockfree.sync import Condition\n>>> Condition().locked()\nFalse") },
     { "__enter__", enter, METH_NOARGS, NULL },
     { "__exit__", (PyCFunction)(void (*)(void))leave, METH_FASTCALL, NULL },
     { "_is_owned", condition_is_owned, METH_NOARGS, NULL },

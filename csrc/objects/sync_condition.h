@@ -50,6 +50,12 @@ extern const rg_op sync_op_take, sync_op_give_up;
 /* Of a condition and a group: is gone; the signal that no other can take goes to somebody else. */
 extern const rg_op sync_op_withdraw;
 
+/* A member that is interrupted leaves, where some other one has no signal yet; `anyway`: and its signal with it. False: it is
+ * still in. Needs no memory. */
+bool sync_group_leave(Group *, bool anyway);
+/* A number of signals, of any int. False: TypeError. */
+bool sync_signals(PyObject *, uint64_t *n);
+
 rx_outcome sync_step_notify(rx *, Reagent *, PyObject *x, PyObject **y);
 rx_outcome sync_step_notify_all(rx *, Reagent *, PyObject *x, PyObject **y);
 rx_outcome sync_step_wait(rx *, Reagent *, PyObject *x, PyObject **y);

@@ -151,11 +151,18 @@ static rx_outcome step_signal(rx *r, Reagent *n, PyObject *x, PyObject **y)
     return (*y = rg_int_object(k)) ? RX_DONE : RX_ERROR;
 }
 
+bool sync_signals(PyObject *x, uint64_t *n)
+{
+    int overflow = 0;
+    long long v = PyLong_Check(x) ? PyLong_AsLongLongAndOverflow(x, &overflow) : rg_int_of(x, n); /* which raises */
+    *n = overflow < 0 || v < 0 ? 0 : overflow || v > RG_INT_MAX ? SYNC_ALL : (uint64_t)v;
+    return !PyErr_Occurred();
+}
+
 rx_outcome sync_step_notify(rx *r, Reagent *n, PyObject *x, PyObject **y)
 {
     uint64_t k = 1;
-    if (x != Py_None && x != Py_True && !rg_int_of(x, &k)) return RX_ERROR;
-    if ((int64_t)k < 0) k = 0;
+    if (x != Py_None && x != Py_True && !sync_signals(x, &k)) return RX_ERROR;
     return notify_step(r, (Condition *)n->a, k, y);
 }
 
@@ -224,6 +231,22 @@ static rx_outcome step_withdraw(rx *r, Reagent *n, PyObject *x, PyObject **y)
     rx_outcome o = over ? signal(r, (Condition *)n->a, &over) : RX_DONE;
     if (o == RX_DONE) *y = Py_NewRef(Py_None);
     return o;
+}
+
+bool sync_group_leave(Group *g, bool anyway)
+{
+    rg_slot *s = rg_here_quietly(g->st);
+    if (!s) return false;
+    const rg_space *sp = &s->domain->space;
+    uint64_t w;
+    bool over;
+    rg_pin(s);
+    do {
+        w = rg_read(sp, s->index, &g->word);
+        over = !UNSERVED(w);
+    } while ((!over || anyway) && !rg_cas1(sp, s->index, &g->word, w, w - ONE_JOINED - over));
+    rg_unpin(s);
+    return !over || anyway;
 }
 
 rx_outcome sync_step_wait(rx *r, Reagent *n, PyObject *x, PyObject **y)

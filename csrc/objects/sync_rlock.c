@@ -233,16 +233,7 @@ static rx_outcome step_give_wholly(rx *r, Reagent *n, PyObject *x, PyObject **y)
     if (o == RX_DONE) *y = Py_NewRef(Py_None);
     return o;
 }
-static rx_outcome step_take_times(rx *r, Reagent *n, PyObject *x, PyObject **y)
-{
-    uint64_t times;
-    if (!rg_int_of(x, &times)) return RX_ERROR;
-    rx_outcome o = rx_rlock_take(r, (RLock *)n->a, times);
-    if (o == RX_DONE) *y = Py_NewRef(Py_None);
-    return o;
-}
 static const rg_op op_give_wholly = { .name = "_release_save", .step = step_give_wholly, .doc = "all at once" };
-static const rg_op op_take_times = { .name = "_acquire_restore", .step = step_take_times, .doc = "as often as before" };
 
 static PyObject *rlock_release_save(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
@@ -255,11 +246,14 @@ static PyObject *rlock_release_save(PyObject *self, PyObject *Py_UNUSED(ignored)
 
 static PyObject *rlock_acquire_restore(PyObject *self, PyObject *state)
 {
-    if (!PyTuple_Check(state) || PyTuple_GET_SIZE(state) != 2) {
+    uint64_t times = 0;
+    bool pair = PyTuple_Check(state) && PyTuple_GET_SIZE(state) == 2;
+    if (pair && !rg_int_of(PyTuple_GET_ITEM(state, 0), &times)) return NULL;
+    if (!times) {
         PyErr_SetString(PyExc_TypeError, "_acquire_restore() takes what _release_save() returned");
         return NULL;
     }
-    if (sync_run(((RLock *)self)->st, &op_take_times, self, NULL, PyTuple_GET_ITEM(state, 0), (sync_wait){ true, -1 }, NULL) < 0) return NULL;
+    if (!sync_lock_retake(self, PyTuple_GET_ITEM(state, 0)) || PyErr_Occurred()) return NULL;
     Py_RETURN_NONE;
 }
 

@@ -60,12 +60,14 @@ class Condition(BaseCondition):
         ...     c.wait_for(lambda: False, timeout=0.01)
         False
         """
-        end = None if timeout is None else time.monotonic() + timeout
+        end, left = None, timeout
         result = predicate()
         while not result:
-            left = None if end is None else end - time.monotonic()
-            if left is not None and left <= 0:
-                break
+            if left is not None:
+                if end is None:  # without any patience too, others get the lock once
+                    end = time.monotonic() + left
+                elif (left := end - time.monotonic()) <= 0:
+                    break
             self.wait(left)
             result = predicate()
         return result

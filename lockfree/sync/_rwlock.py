@@ -4,14 +4,14 @@ One word says who is in:  readers << 2 | writer << 1 | upgrading , and another h
 Invariant: while there is a writer there is no reader, and the last bit is set only while there is one. Every change
 of state is one commit.
 
-Policy: writers first (Courtois, Heymans and Parnas, CACM 1971, the second problem). Who waits to write by a call is
-announced, and no new reader comes in while somebody is; so readers that come and go do not keep a writer out, but
-writers may keep readers out. A composed write.acquire is one step: it is not announced before that step, so it waits
-for an instant without readers."""
+Policy: writers first (Courtois, Heymans and Parnas, CACM 1971, the second problem). Who waits to write by a call, by
+`with` or by `async with` is announced, and no new reader comes in while somebody is; so readers that come and go do not
+keep a writer out, but writers may keep readers out. A composed write.acquire is one step: it is not announced before
+that step, so it waits for an instant without readers, and starves while there is none; so does a composed upgrade."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
@@ -73,40 +73,57 @@ def _nobody_announced(announced: int, _: object) -> Any:
     return BLOCK if announced else (0, None)
 
 
-def _in_two_steps(
-    announce: Reagent[Any, Any],
-    enter: Reagent[Any, Any],
-    forget: Reagent[Any, Any],
-    leave: Reagent[Any, Any],
-    timeout: float | None,
-) -> bool:
-    """announce, then enter; if that is interrupted or does not happen in time, all is as before.
+class _TwoSteps:
+    """announce, then enter; if that is interrupted, cancelled or does not happen in time, all is as before.
 
-    How far it has come is written in the steps themselves: an interrupt may arrive when one has happened and this
+    How far it has come is written in the steps themselves: an interrupt may arrive when one has happened and the
     function has not gone on yet.
     """
-    how_far: Ref[int] = Ref(0)
-    try:
-        (announce >> const(1) >> how_far.write)()
-        (enter >> const(2) >> how_far.write)(timeout=timeout)
-        return True
-    except BaseException:
-        undo = (None, forget, leave)[how_far.get()]
+
+    __slots__ = ("_announce", "_enter", "_undo")
+
+    def __init__(
+        self, announce: Reagent[Any, Any], enter: Reagent[Any, Any], forget: Reagent[Any, Any], leave: Reagent[Any, Any]
+    ) -> None:
+        self._announce, self._enter = announce >> const(1), enter >> const(2)
+        self._undo = (None, forget, leave)
+
+    def run(self, timeout: float | None) -> bool:
+        how_far: Ref[int] = Ref(0)
+        try:
+            (self._announce >> how_far.write)()
+            (self._enter >> how_far.write)(timeout=timeout)
+            return True
+        except BaseException:
+            self._back(how_far)
+            raise
+
+    async def arun(self) -> bool:
+        how_far: Ref[int] = Ref(0)
+        try:
+            (self._announce >> how_far.write)()
+            await (self._enter >> how_far.write).arun()
+            return True
+        except BaseException:
+            self._back(how_far)
+            raise
+
+    def _back(self, how_far: Ref[int]) -> None:
+        undo = self._undo[how_far.get()]
         if undo:
             undo()
-        raise
 
 
 class _Side:
     """`rw.read` or `rw.write`: a lock."""
 
-    __slots__ = ("acquire", "release")
+    __slots__ = ("_enter", "acquire", "release")
 
     acquire: Any
     release: Reagent[Any, None]
 
-    def __init__(self, acquire: Any, release: Reagent[Any, None]) -> None:
-        self.acquire, self.release = acquire, release
+    def __init__(self, acquire: Any, release: Reagent[Any, None], enter: Callable[[], Awaitable[bool]]) -> None:
+        self.acquire, self.release, self._enter = acquire, release, enter
 
     def __enter__(self) -> bool:
         return bool(self.acquire())
@@ -117,7 +134,7 @@ class _Side:
         self.release()
 
     async def __aenter__(self) -> bool:
-        return bool(await self.acquire.arun())
+        return await self._enter()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -149,13 +166,14 @@ class RWLock:
     A side has acquire(blocking=True, timeout=-1) -> bool and release(), methods and reagents, and is a context manager,
     for `with` and `async with`. Releasing what is not held raises RuntimeError. Not re-entrant: who reads must not
     acquire again, for a writer may have come between. Writers go first: no new reader comes in while somebody waits to
-    write by a call (of `acquire`, or by `with`); a composed write.acquire takes its chance among the readers. Lock-free
+    write by a call of `acquire`, by `with` or by `async with`. Composed, or by `arun`, write.acquire is one step and
+    announces nothing: it waits for an instant without readers, so readers that overlap without end starve it. Lock-free
     but for the waiting.
 
     upgrade(timeout=None) -> bool goes from reader to writer when the other readers have left; while somebody waits so,
     no reader comes in, and another one's upgrade raises RuntimeError, for the two would wait for each other.
-    downgrade() goes from writer to reader. Both are methods and reagents; a composed upgrade is one step and announces
-    nothing.
+    downgrade() goes from writer to reader. Both are methods and reagents; a composed upgrade is one step, announces
+    nothing, and can be starved likewise.
     (Courtois, Heymans and Parnas, CACM 1971.)
 
     >>> from lockfree.sync import RWLock
@@ -187,20 +205,30 @@ class RWLock:
         forget_write, give_up_write = const(-1) >> announced.add, state.upd(_leave_writing)
         forget_upgrade, give_up_upgrade = const(-UPGRADING) >> state.add, state.upd(_downgrade)
 
+        writing = _TwoSteps(announce_write, write_announced, forget_write, give_up_write)
+        upgrading = _TwoSteps(announce_upgrade, upgrade_announced, forget_upgrade, give_up_upgrade)
+
         def run_write(timeout: float | None) -> bool:
-            return try_write() or _in_two_steps(announce_write, write_announced, forget_write, give_up_write, timeout)
+            return try_write() or writing.run(timeout)
+
+        async def enter_writing() -> bool:
+            return await try_write.arun() or await writing.arun()
 
         def run_upgrade(timeout: float | None = None) -> bool:
             try:
-                return _in_two_steps(announce_upgrade, upgrade_announced, forget_upgrade, give_up_upgrade, timeout)
+                return upgrading.run(timeout)
             except TimeoutError:
                 return False
 
         try_read, try_write = attempt(read, False), attempt(write, False)
         self.read = _Side(
-            _called_as(read, _acquiring(lambda timeout: read(timeout=timeout), try_read)), state.upd(_leave_reading)
+            _called_as(read, _acquiring(lambda timeout: read(timeout=timeout), try_read)),
+            state.upd(_leave_reading),
+            read.arun,
         )
-        self.write = _Side(_called_as(write, _acquiring(run_write, try_write)), state.upd(_leave_writing))
+        self.write = _Side(
+            _called_as(write, _acquiring(run_write, try_write)), state.upd(_leave_writing), enter_writing
+        )
         # From reader to writer, in one step: waits until the other readers have left. Called, it is announced: no
         # reader comes in meanwhile, and the next who tries gets RuntimeError, for the two would wait for each other.
         self.upgrade = _called_as(state.upd(_upgrade), run_upgrade)
