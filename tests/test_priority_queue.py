@@ -367,6 +367,28 @@ def test_a_comparison_that_drops_what_it_compares() -> None:
     assert queue.empty()
 
 
+@pytest.mark.parametrize("composed", [False, True])
+def test_a_comparison_that_leaves_nothing_to_go_on_with(composed: bool) -> None:
+    """The nodes that its operation would look at next have had other items meanwhile."""
+    queue: PriorityQueue[Any] = PriorityQueue()
+    compared = []
+
+    class Replacing(Key):
+        def __lt__(self, other: Key) -> bool:
+            compared.append(other.key)
+            if drained(queue):
+                for number in range(9):
+                    queue.put(number)
+                drained(queue)
+            return bool(self.key < other.key)
+
+    for key in range(7):
+        queue.put(Key(key))
+    put = (lambda x: (const(x) >> queue.put)()) if composed else queue.put
+    put(Replacing(9))
+    assert ([item.key for item in drained(queue)], compared) == ([9], [0])
+
+
 def test_a_destructor_may_use_the_queue() -> None:
     queue: PriorityQueue[Any] = PriorityQueue()
     done = []
