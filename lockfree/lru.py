@@ -94,14 +94,19 @@ class LRUCache(Cache[_K, _V]):
     (['a', 'c'], 'gone')
     """
 
-    __slots__ = ("maxsize",)
+    __slots__ = ("_maxsize",)
     __module__ = "lockfree"
-    maxsize: int
+    _maxsize: int
 
     def __new__(cls, maxsize: int) -> Self:
         self = super().__new__(cls, _parts(_positive(maxsize)))
-        self.maxsize = maxsize
+        self._maxsize = maxsize
         return self
+
+    @property
+    def maxsize(self) -> int:
+        """How many keys there may be. Does not change."""
+        return self._maxsize
 
     # What the reagents of the C type go on with.
 
@@ -182,7 +187,7 @@ class LRUCache(Cache[_K, _V]):
         >>> cache.put("a", 1); cache.clear(); len(cache)
         0
         """
-        self._begin(_parts(self.maxsize))
+        self._begin(_parts(self._maxsize))
 
     def info(self) -> functools._CacheInfo:
         """Hits and misses of get and `cache[key]`, maxsize, and how many keys there are, as of functools.lru_cache.
@@ -193,10 +198,10 @@ class LRUCache(Cache[_K, _V]):
         >>> LRUCache(1).info()
         CacheInfo(hits=0, misses=0, maxsize=1, currsize=0)
         """
-        return functools._CacheInfo(*self._stats(), self.maxsize, len(self))
+        return functools._CacheInfo(*self._stats(), self._maxsize, len(self))
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} at {id(self):#x}, {len(self)} of {self.maxsize} keys>"
+        return f"<{type(self).__name__} at {id(self):#x}, {len(self)} of {self._maxsize} keys>"
 
 
 _MISSING: Any = object()

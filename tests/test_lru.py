@@ -231,6 +231,15 @@ def test_lets_go() -> None:
     assert reference() is None
 
 
+def test_its_maxsize_does_not_change() -> None:
+    """What evicts would not notice, and the next clear() would."""
+    cache: LRUCache[Any, Any] = LRUCache(2)
+    for wrong in (0, 5):
+        with pytest.raises(AttributeError):
+            cache.maxsize = wrong  # type: ignore[misc]
+    assert (cache.maxsize, cache.info().maxsize) == (2, 2)
+
+
 def test_no_force_breaks_it() -> None:
     """What is private can be reached, and refuses what would make the C part look at the wrong things."""
     cache: LRUCache[Any, Any] = LRUCache(2)

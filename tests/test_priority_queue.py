@@ -367,6 +367,27 @@ def test_a_comparison_that_drops_what_it_compares() -> None:
     assert queue.empty()
 
 
+@pytest.mark.parametrize("composed", [False, True])
+def test_a_comparison_after_which_nothing_is_as_it_was(composed: bool) -> None:
+    """Its operation looks at nothing more of what was, and begins again from the top."""
+    queue: PriorityQueue[Any] = PriorityQueue()
+    compared = []
+
+    class Meddling(Key):
+        def __lt__(self, other: Key) -> bool:
+            if not compared:
+                queue.put(Key(100))
+            compared.append(other.key)
+            return bool(self.key < other.key)
+
+    for key in range(7):
+        queue.put(Key(key))
+    put = (lambda x: (const(x) >> queue.put)()) if composed else queue.put
+    put(Meddling(50))
+    assert compared[:2] == [0, 0]
+    assert [item.key for item in drained(queue)] == [*range(7), 50, 100]
+
+
 def test_a_destructor_may_use_the_queue() -> None:
     queue: PriorityQueue[Any] = PriorityQueue()
     done = []

@@ -377,6 +377,33 @@ def test_signal_handlers_that_use_it() -> None:
     assert all(one is value for one in seen)
 
 
+def test_memory_that_runs_out_at_the_first_use_in_a_thread() -> None:
+    """It raises MemoryError, once; the thread has its values all the same."""
+    _testcapi = pytest.importorskip("_testcapi", reason="CPython's own test module, which makes allocations fail")
+    local: ThreadLocal[Any] = ThreadLocal(list)
+    failures = 0
+
+    def use(n: int) -> bool:
+        failed = False
+        _testcapi.set_nomemory(n, n + 1)
+        try:
+            local.set(n)
+        except MemoryError:
+            failed = True
+        finally:
+            _testcapi.remove_mem_hooks()
+        local.set(failed)
+        return bool(local.get())
+
+    gc.disable()  # whether it starts is up to chance
+    try:
+        for n in range(20):
+            failures += elsewhere(lambda n=n: use(n))
+    finally:
+        gc.enable()
+    assert failures >= 2, "neither the table nor its place in the thread's dictionary asks for memory"
+
+
 def test_can_be_subclassed() -> None:
     class Buffers(ThreadLocal[list[int]]):
         def __init__(self, factory: Callable[[], list[int]], name: str = "") -> None:

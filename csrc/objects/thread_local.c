@@ -46,7 +46,7 @@ typedef struct table {
     _Atomic(uintptr_t) in; /* places */
     struct table *next;    /* of this thread, in another interpreter */
     int64_t interpreter;
-    uint64_t thread_state;
+    uint64_t thread_state; /* 0: of none */
     bool ended; /* nothing is kept any more */
     _Atomic(int) holders;
 } table;
@@ -130,6 +130,7 @@ static void insert(places *p, uint64_t number, cell *c)
     cell *left = at->number ? at->cell : NULL;
     p->used += !left;
     at->cell = c;
+    rg_compiler_barrier(); /* a fork by another thread may find us here: a place that has a number has a cell */
     at->number = number;
     rg_free(left);
 }
@@ -271,7 +272,8 @@ static table *table_new(void)
     atomic_fetch_add(&t->holders, 1);
     here = p;
     int failed = PyDict_SetItem(dict, capsule, Py_None);
-    Py_DECREF(capsule); /* if it failed, the table has ended with this: the next look makes another */
+    if (failed < 0) t->thread_state = 0; /* ends below, and the thread goes on: the next look makes another */
+    Py_DECREF(capsule);
     return failed < 0 ? NULL : t;
 }
 

@@ -4,6 +4,7 @@
  *   p put, g get; P, G: the same where each comparison has to be asked for, unpinned, with the record held
  *   n how many there are; c close (nobody puts any more)
  *   f reclaim (rg_flush); r one round of it when the next operation unpins
+ *   a arrive: this thread takes its slot only now, so that the others may have been alone; e end
  * Values put are 10 * thread + position + 1, those of set-up 51, 52, ...; in the heap they are ordered by their tens, so that
  * those of one thread are equal. */
 #include "subject.h"
@@ -167,6 +168,24 @@ static void close_it(rg_slot *s)
     x_return(op, 0);
 }
 
+static bool arrives(unsigned t) { return t < X_THREADS && prog()->thread[t] && prog()->thread[t][0] == 'a'; }
+
+static rg_slot *arrive(unsigned t)
+{
+    rg_slot *s = s_slots[t] = rg_slot_claim(s_dom);
+    X_REQUIRE(s, "no slot");
+    if (!keeps_nodes()) s->free_count = s->free_wide_count = RG_NODE_CACHE;
+    return s;
+}
+
+/* What the slot keeps for its next owner goes too, so that what is left can be counted. */
+static void end(rg_slot *s)
+{
+    s_thread_ends(s);
+    if (s->ring.items) rg_free(s->ring.items);
+    memset(&s->ring, 0, sizeof s->ring);
+}
+
 static void play(rg_slot *s, const char *what, uint64_t first)
 {
     for (uint64_t v = first; *what; what++, v++) {
@@ -179,13 +198,17 @@ static void play(rg_slot *s, const char *what, uint64_t first)
         case 'c': close_it(s); break;
         case 'f': rg_flush(s); break;
         case 'r': s_reclaim_soon(s); break;
+        case 'a': s = arrive((unsigned)(first / 10)); break;
+        case 'e': end(s); break;
         }
     }
 }
 
 static void setup(void)
 {
-    s_open(x_now->threads, 0);
+    unsigned late = 0; /* the last ones */
+    while (arrives(x_now->threads - 1 - late)) late++;
+    s_open(x_now->threads - late, late);
     if (!keeps_nodes()) s_free_nodes_at_once();
     root = x_new(sizeof *root, "root");
     for (unsigned i = 0; i <= x_now->threads && i <= X_THREADS; i++) merges[i] = x_new(sizeof *merges[i], "merge");
@@ -194,7 +217,7 @@ static void setup(void)
     play(s_slots[0], prog()->setup, 51);
 }
 
-static void run(unsigned t) { play(s_slots[t], prog()->thread[t], 10 * (uint64_t)t + 1); }
+static void run(unsigned t) { play(arrives(t) ? NULL : s_slots[t], prog()->thread[t], 10 * (uint64_t)t + 1); }
 
 /* Right children are the lighter ones, and nobody comes before its parent. */
 static uint64_t check_heap(rg_wide *n)
@@ -220,6 +243,7 @@ static void after(void)
     while (get(s, less) >= 0) {}
     rg_wide_free(s, rg_wide_of(rg_load(root)));
     s_reclaim_all();
+    while (rg_load(&s_dom->orphans)) rg_flush(s); /* of those who have ended */
     if (!keeps_nodes())
         X_REQUIRE(x_live_blocks() == live_before, "%zu blocks are left, not %zu", x_live_blocks(), live_before);
 }
@@ -240,6 +264,8 @@ const x_scenario s_records[] = {
     { RECORD(2, "lifo.bounded.pp-g", false, 1, "", T("pp", "g")) },
     { RECORD(3, "lifo.bounded.p-p-g", false, 1, "", T("p", "p", "g")) },
     { LIFO(2, "c-pg", "", T("c", "pg")) },
+    { LIFO(2, "gp-age", "pp", T("gp", "age")), .large = true },
+    { LIFO(2, "gpg-agpe.cached", "pp", T("gpg", "agpe")), .large = true },
     { HEAP(2, "p-g", "", T("p", "g")), .brute = true },
     { HEAP(2, "p-p", "p", T("p", "p")) },
     { HEAP(2, "g-g", "pp", T("g", "g")) },
@@ -256,5 +282,8 @@ const x_scenario s_records[] = {
     { RECORD(2, "heap.bounded.pp-gg", true, 1, "", T("pp", "gg")) },
     { HEAP(2, "c-pg", "p", T("c", "pg")) },
     { HEAP(2, "gf-gp.tso", "ppp", T("gf", "gp")), .tso = true },
+    { HEAP(2, "gp-age", "ppp", T("gp", "age")), .large = true },
+    { HEAP(2, "gp-aGe", "ppp", T("gp", "aGe")), .large = true },
+    { HEAP(2, "gpg-agpe.cached", "pp", T("gpg", "agpe")), .large = true },
     { .name = NULL },
 };

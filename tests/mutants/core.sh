@@ -304,6 +304,10 @@ core_mutant record-freed-at-once record.h '/^static inline bool rg_record_watche
     explore heap.g-g 'a version is freed while another thread looks at it'
 core_mutant order-record record.h '/^static inline rg_wide \*rg_record_glimpse/,/^}/s/rg_load\(root\)/rg_load_rlx(root)/' \
     weak heap.p-p 'a record without its contents'
+core_mutant record-watched-before heap.h '/^static inline rg_record_tried rg_heap_finish\(/,/^}/{s/^    if \(__builtin_expect\(!rg_heap_build/    bool watched = rg_record_watched(s);\n&/;s/^    bool watched = rg_record_watched\(s\);$//}' \
+    explore heap.gp-age 'a thread that arrives amid a get finds what is freed'
+core_mutant order-record-watched record.h '/^static inline bool rg_record_watched/,/^}/s/rg_load\(/rg_load_rlx(/' \
+    weak heap.gp-age 'who has arrived before the swap is not seen after it'
 core_mutant record-limit-ignored record.h '/^static inline bool rg_record_full/,/^}/s/rg_record_size\(r\) >= limit/rg_record_size(r) > limit/' \
     plain test_heap.bounds_and_rules 'one item too many'
 core_mutant heap-unstable heap.h 's/bool a = rg_heap_is_newer\(m->a, m->b\);/bool a = true;/' \
