@@ -1,6 +1,6 @@
 """CPython's own tests of `queue.Queue` and `queue.SimpleQueue`, run against `lockfree.Queue`.
 
-What is left out, and why: docs/deviations.d/queue.md.
+What is left out, and why: docs/deviations.md.
 """
 
 from __future__ import annotations
