@@ -13,7 +13,7 @@ import pytest
 from conventions import check_reagent_method, check_type
 from lockfree import Deque, Empty, WorkStealingDeque
 from racing import STRESS, Background, eager_switching, race, soon
-from reagents import attempt, const, guard
+from reagents import Reagent, Ref, attempt, computed, const, guard, lift
 
 
 def test_conventions() -> None:
@@ -79,6 +79,25 @@ def test_others_only_steal() -> None:
     with pytest.raises(RuntimeError):
         empty.pop()
     assert empty.steal() == 1
+
+
+def test_a_refusal_out_of_a_stale_state_is_not_shown() -> None:
+    """A thief takes the last item and would go on as the owner; meanwhile its first reads have gone stale."""
+    d, ref = WorkStealingDeque([1, 2]), Ref(0)
+    push: Reagent[Any, Any] = const(3) >> d.push
+    for refused in (d.pop, push):
+        calls: list[int] = []
+
+        def meddle(x: int, calls: list[int] = calls) -> int:
+            if not calls:
+                ref.set(1)
+            calls.append(x)
+            return x
+
+        step = ref.read >> lift(meddle) >> computed(lambda x, no=refused: d.steal if x else d.steal >> no)
+        assert Background(step).result() in (1, 2)
+        assert calls == [0, 1]
+        ref.set(0)
 
 
 def test_thieves_wait() -> None:
