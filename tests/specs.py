@@ -113,6 +113,28 @@ class BoundedQueueSpec(QueueSpec):
         return state, not state[1]
 
 
+class BagSpec(Spec):
+    """How many there are: the items are all alike, so that it is nobody's business which one comes out."""
+
+    initial: int = 0
+
+    def put(self, state: int) -> Answer:
+        return state + 1, None
+
+    def get_nowait(self, state: int) -> Answer:
+        return (state - 1, 1) if state else (0, EMPTY)
+
+    def get_two(self, state: int) -> Answer:
+        return (state - 2, (1, 1)) if state > 1 else (state, EMPTY)
+
+    def put_two_get_one(self, state: int) -> Answer:
+        return state + 1, 1
+
+    @read_only
+    def size(self, state: int) -> Answer:
+        return state, state
+
+
 class DequeSpec(Spec):
     """Both ends of a row."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from concurrent_programs import FRESH, Subject, call, pause, until_empty
-from lockfree import AtomicInt, Counter, Deque, Full, LifoQueue, PriorityQueue, Queue, ShutDown, SortedMap, Stack
+from lockfree import AtomicInt, Bag, Counter, Deque, Full, LifoQueue, PriorityQueue, Queue, ShutDown, SortedMap, Stack
 from reagents import (
     BLOCK,
     Ref,
@@ -31,6 +31,7 @@ from specs import (
     CLOSED,
     EMPTY,
     FULL,
+    BagSpec,
     BoundedQueueSpec,
     CounterSpec,
     DequeSpec,
@@ -194,6 +195,35 @@ class BoundedQueueSubject(Subject):
 def guard_put(queue: Queue[int]) -> Any:
     """Puts its input and passes it on."""
     return computed(lambda x: const(x) >> queue.put >> const(x))
+
+
+class BagSubject(Subject):
+    spec = BagSpec
+    calls = st.one_of(
+        call("put"),
+        call("put_composed"),
+        call("get_nowait"),
+        call("get_nowait_composed"),
+        call("get_nowait_waiting"),
+        call("get_two"),
+        call("put_two_get_one"),
+        call("size"),
+        call("size_composed"),
+    )
+
+    def __init__(self) -> None:
+        bag: Bag[int] = Bag()
+        self.put, self.put_composed = lambda: bag.put(1), const(1) >> bag.put
+        self.get_nowait = answering(bag.get_nowait)
+        self.get_nowait_composed = attempt(bag.get >> paused, EMPTY)
+        self.get_nowait_waiting = answering(lambda: bag.get(timeout=WAIT))
+        self.get_two = attempt((bag.get >> paused) * bag.get, EMPTY)
+        self.put_two_get_one = const(1) >> bag.put >> const(1) >> bag.put >> paused >> bag.get
+        self.size, self.size_composed = lambda: len(bag), lambda: len(bag.snapshot())
+
+    def drain(self, run: Callable[..., Any]) -> None:
+        run("size")
+        until_empty(run, "get_nowait")
 
 
 class DequeSubject(Subject):

@@ -12,8 +12,9 @@ import pytest
 
 from conventions import check_reagent_method, check_type
 from lockfree import Bag, Stack
+from no_memory import Case, check
 from racing import STRESS, Background, eager_switching, race, soon
-from reagents import Ref, attempt, const, guard
+from reagents import Ref, attempt, const, guard, never
 
 
 def test_conventions() -> None:
@@ -108,3 +109,25 @@ def test_everything_comes_out_once() -> None:
     everything = [x for r in results for x in r] + list(b) + list(other)
     assert sorted(everything) == [(seed, i) for seed in range(3) for i in range(n)]
     assert moves.get() == len(other)
+
+
+def on_a_bag(operation: Any) -> Case:
+    def case(token: Any) -> Any:
+        bag: Bag[Any] = Bag([1, token, 2])
+        return lambda: operation(bag, token), lambda: sorted(map(str, bag))
+
+    return case
+
+
+WITHOUT_MEMORY = {
+    "put": lambda b, t: b.put(t),
+    "get": lambda b, t: b.get(),
+    "snapshot": lambda b, t: len(b.snapshot()),
+    "composed": lambda b, t: (const(t) >> b.put >> const(t) >> b.put >> b.get)(),
+    "rolled back": lambda b, t: ((b.get >> b.put >> b.get >> never) + const(5))(),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_MEMORY)
+def test_without_memory(name: str) -> None:
+    check(on_a_bag(WITHOUT_MEMORY[name]))

@@ -504,6 +504,32 @@ def test_another_reaction_inside_is_another_reaction() -> None:
 # ---------------------------------------------------------------- swaps
 
 
+def test_a_refused_swap_out_of_a_stale_state_is_not_shown() -> None:
+    """The branch that swaps is taken for what does not hold any more."""
+    ref, other, (left, _) = Ref(0), Ref("read"), channel()
+
+    def meddle(x: int) -> int:
+        if not calls:
+            ref.set(1)
+        calls.append(x)
+        return x
+
+    calls: list[int] = []
+    shown: list[RuntimeError] = []
+    inside = ref.read >> lift(meddle) >> computed(lambda x: other.read if x else other.read >> left.swap)
+
+    @reagent
+    def look(tx: Any, x: Any) -> Any:
+        try:
+            return tx(inside, x)
+        except RuntimeError as error:
+            shown.append(error)
+            raise
+
+    assert look(None) == "read"
+    assert (calls, shown) == ([0, 1], [])
+
+
 @pytest.mark.parametrize("how", ["swap", "computed", "together", "sequence", "choice", "direct"])
 def test_a_swap_inside_is_refused(how: str) -> None:
     left, right = channel()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from lockfree import AtomicInt, Counter, Map, Queue, SortedMap, Stack
+from lockfree import AtomicInt, Bag, Counter, Deque, Map, Queue, SortedMap, Stack, WorkStealingDeque
 from racing import PATIENCE, STRESS, Background, Parked, race
 from reagents import Reagent, Ref, attempt, stats, together
 
@@ -122,6 +122,48 @@ def test_under_load() -> None:
     race(forks, meanwhile=[partial(work, load), partial(work, load)])
     work(load)
     assert items(load) == list(range(20))
+
+
+def pass_round(bag: Bag[int], deque: Deque[int], own: WorkStealingDeque[int]) -> None:
+    there, on, back = (
+        attempt(own.steal >> deque.append),
+        attempt(deque.popleft >> bag.put),
+        attempt(bag.get >> deque.appendleft),
+    )
+    for _ in range(30):
+        there(), on(), back()
+        deque.append(deque.pop(timeout=PATIENCE))
+        deque.rotate()
+
+
+def all_of(bag: Bag[int], deque: Deque[int], own: WorkStealingDeque[int]) -> list[int]:
+    while len(own):
+        own.steal()
+    return sorted([*bag, *deque])
+
+
+def test_of_several_ends() -> None:
+    """Deque, Bag and WorkStealingDeque, while others are at them; the child is the owner, being the same thread."""
+    bag, deque, own = Bag(range(10)), Deque(range(10, 20)), WorkStealingDeque[int]()
+
+    def child() -> None:
+        gc.collect()
+        own.push(-1)
+        assert own.pop() == -1
+        pass_round(bag, deque, own)
+        left = all_of(bag, deque, own)
+        assert len(set(left)) == len(left) >= 18  # what two others have in their hands
+        deque.clear()
+        race(*(partial(pass_round, bag, deque, own) for _ in range(2)), meanwhile=[partial(deque.append, 1)])
+
+    def forks() -> None:
+        for _ in range(3 * STRESS):
+            own.push(0)
+            own.pop()
+            in_child(child)
+
+    race(forks, meanwhile=[partial(pass_round, bag, deque, own), partial(pass_round, bag, deque, own)])
+    assert all_of(bag, deque, own) == list(range(20))
 
 
 def test_child_starts_threads_of_its_own() -> None:

@@ -19,6 +19,7 @@ from reagents.testing import check
 from specs import CounterSpec, StackSpec, TwoWordsSpec
 from subjects import (
     AtomicIntSubject,
+    BagSubject,
     BoundedQueueSubject,
     CounterSubject,
     DequeSubject,
@@ -43,6 +44,7 @@ from subjects import (
         StackSubject,
         QueueSubject,
         BoundedQueueSubject,
+        BagSubject,
         DequeSubject,
         LifoSubject,
         PrioritySubject,

@@ -32,7 +32,7 @@ def run(script):
 
 USE = """
 import threading
-from lockfree import AtomicInt, Counter, Map, Queue, SortedMap, Stack
+from lockfree import AtomicInt, Bag, Counter, Deque, Map, Queue, SortedMap, Stack, WorkStealingDeque
 from reagents import Ref, attempt, const, guard, post_commit, stats
 
 stack, queue, ref, calls = Stack([1, 2, 3]), Queue(), Ref(0), []
@@ -48,8 +48,12 @@ else:
     raise AssertionError("it should have blocked")
 
 counter, number = Counter(), AtomicInt()
+bag, deque, own = Bag("a"), Deque("bc"), WorkStealingDeque("d")
 def work():
     for i in range(200):
+        attempt(own.steal >> deque.append)()
+        (deque.popleft >> bag.put >> bag.get >> deque.append)()
+        deque.rotate()
         counter.add()
         number.add(1)
         queue.put(i)
@@ -62,6 +66,8 @@ for thread in threads: thread.start()
 for thread in threads: thread.join()
 assert counter.value() == number.get() == 400 and len(stack) == 2
 
+assert sorted([*bag, *deque]) == ["a", "b", "c", "d"] and not len(own)
+bag.put(bag), deque.append(deque), own.push(own)
 stack.push(stack)          # a cycle for the collector at the interpreter's end
 queue.put(queue)
 names['all'] = numbers['all'] = names, numbers

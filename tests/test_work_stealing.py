@@ -12,8 +12,9 @@ import pytest
 
 from conventions import check_reagent_method, check_type
 from lockfree import Deque, Empty, WorkStealingDeque
+from no_memory import Case, check
 from racing import STRESS, Background, eager_switching, race, soon
-from reagents import attempt, const, guard
+from reagents import Reagent, Ref, attempt, computed, const, guard, lift, never
 
 
 def test_conventions() -> None:
@@ -79,6 +80,25 @@ def test_others_only_steal() -> None:
     with pytest.raises(RuntimeError):
         empty.pop()
     assert empty.steal() == 1
+
+
+def test_a_refusal_out_of_a_stale_state_is_not_shown() -> None:
+    """A thief takes the last item and would go on as the owner; meanwhile its first reads have gone stale."""
+    d, ref = WorkStealingDeque([1, 2]), Ref(0)
+    push: Reagent[Any, Any] = const(3) >> d.push
+    for refused in (d.pop, push):
+        calls: list[int] = []
+
+        def meddle(x: int, calls: list[int] = calls) -> int:
+            if not calls:
+                ref.set(1)
+            calls.append(x)
+            return x
+
+        step = ref.read >> lift(meddle) >> computed(lambda x, no=refused: d.steal if x else d.steal >> no)
+        assert Background(step).result() in (1, 2)
+        assert calls == [0, 1]
+        ref.set(0)
 
 
 def test_thieves_wait() -> None:
@@ -162,3 +182,28 @@ def test_everything_comes_out_once() -> None:
     everything = [x for r in results for x in r] + list(moved) + [x for x in left if x >= 0]
     assert sorted(everything) == sorted(set(everything))
     assert set(range(n)) <= set(everything)
+
+
+def owned(operation: Any, items: int = 2) -> Case:
+    """With its items on the way into an array that is full, or not."""
+
+    def case(token: Any) -> Any:
+        d: WorkStealingDeque[Any] = WorkStealingDeque([token] * items)
+        return lambda: operation(d, token), lambda: len(d)
+
+    return case
+
+
+WITHOUT_MEMORY = {
+    "push": lambda d, t: d.push(t),
+    "pop": lambda d, t: d.pop(),
+    "steal": lambda d, t: d.steal(timeout=1.5),
+    "composed": lambda d, t: (const(t) >> d.push >> const(t) >> d.push >> d.steal)(),
+    "rolled back": lambda d, t: ((d.pop >> d.push >> d.pop >> d.steal >> never) + const(5))(),
+}
+
+
+@pytest.mark.parametrize("items", [2, 32])
+@pytest.mark.parametrize("name", WITHOUT_MEMORY)
+def test_without_memory(name: str, items: int) -> None:
+    check(owned(WITHOUT_MEMORY[name], items))

@@ -53,6 +53,15 @@ static inline rg_word *rg_cl_slot(rg_slot *s, rg_chase_lev *d, uint64_t state, u
     return a && i <= a->mask ? &a->at[(rg_cl_top(state) + i) & a->mask] : NULL;
 }
 
+/* Did slot w hold the node as an item, at an instant after the call began? Its index is one of an item of that state,
+ * and all three were read before, the node's address in use since. It is not enough that the state and the slot are as they
+ * were: the state comes back, and an array that was outgrown stays as it was. Arrays do not come back. Pinned. */
+static inline bool rg_cl_holds(rg_slot *s, rg_chase_lev *d, uint64_t state, uint64_t array, rg_word *w, uint64_t node)
+{
+    const rg_space *sp = &s->domain->space;
+    return rg_read(sp, s->index, &d->state) == state && rg_read(sp, s->index, w) == node && rg_read(sp, s->index, &d->array) == array;
+}
+
 /* By the owner: room for n items. False: no memory, or more than there may be. */
 static inline bool rg_cl_grow(rg_slot *s, rg_chase_lev *d, uint64_t n)
 {

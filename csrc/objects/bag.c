@@ -1,11 +1,11 @@
-/* bag.c - lockfree.Bag: an unordered collection, as a few of Treiber's stacks (core/stack.h); threads begin at different ones.
+/* bag.c - lockfree.Bag (core/bag.h) of objects: an unordered collection, as a few stacks; threads begin at different ones.
  *
- * put pushes on the stack of this thread; get pops from it, or else from the next that has something. Linearization: as of
- * the stack. "Empty" is said of one instant at which all heads are 0 (rg_validate, or the commit of a reaction that has
- * all of them in its log). A reaction that takes something logs the head of the stack that it took it from, and no other: which
+ * A reaction that finds nothing has all heads in its log. One that takes something logs the head of the stack that it took it from, and no other: which
  * one it was is nobody's business. With the GIL there is one stack, for threads are not in each other's way.
  */
 #include "containers.h"
+
+#include "../core/bag.h"
 
 #ifdef RG_EXCLUSIVE
 #define STACKS 1u
@@ -29,20 +29,18 @@ typedef struct BagObject {
 static PyObject *payload(rg_node *n) { return (PyObject *)(uintptr_t)n->value; }
 static rg_stack *shelf_of(BagObject *b, rg_slot *s, unsigned i) { return &b->shelves[(s->index + i) % STACKS].stack; }
 
-/* All heads, at one instant. Pinned. Lock-free. */
+/* All of them, this thread's first. */
+static void shelves_of(BagObject *b, rg_slot *s, rg_stack **stacks)
+{
+    for (unsigned i = 0; i < STACKS; i++) stacks[i] = shelf_of(b, s, i);
+}
+
+/* All heads, at one instant. Pinned. */
 static void heads_now(BagObject *b, rg_slot *s, uint64_t *heads)
 {
-    const rg_space *sp = &s->domain->space;
-    rg_cas_entry e[STACKS];
-    int k = RG_FAILED;
-    while (k != RG_SUCCEEDED) {
-        for (unsigned i = 0; i < STACKS; i++) {
-            heads[i] = rg_read(sp, s->index, &b->shelves[i].stack.head);
-            e[i] = (rg_cas_entry){ &b->shelves[i].stack.head, heads[i], heads[i] };
-        }
-        k = STACKS == 1 ? RG_SUCCEEDED : rg_validate(sp, s->index, e, STACKS);
-        if (k == RG_CONFLICT) k = rg_kcas(sp, s->index, e, STACKS);
-    }
+    rg_stack *stacks[STACKS];
+    shelves_of(b, s, stacks);
+    rg_bag_heads(s, stacks, STACKS, heads);
 }
 
 /* ---- reagents ---------------------------------------------------------------------------------- */
@@ -161,25 +159,18 @@ static RG_SLOW PyObject *get_slow(BagObject *b)
     if (!s) return NULL;
     if (!rg_reserve(s, 2)) return PyErr_NoMemory();
     PyObject *v = NULL;
-    uint64_t heads[STACKS], any = 1;
+    rg_stack *stacks[STACKS];
+    rg_node *n;
+    unsigned from;
+    shelves_of(b, s, stacks);
     rg_pin(s);
-    while (!v && any) {
-        for (unsigned i = 0; i < STACKS && !v; i++) {
-            rg_stack *stack = shelf_of(b, s, i);
-            rg_node *n;
-            rg_tried t = rg_stack_pop(s, stack, &n, RG_TRIED_BUSY);
-            if (t == RG_TRIED_DONE) {
-                v = taken(s, stack, n);
-                rg_wake(s, &stack->head);
-            } else if (t == RG_TRIED_MET) { /* nobody else has ever seen the node */
-                v = payload(n);
-                rg_node_free(s, n);
-            }
-        }
-        if (v) break;
-        heads_now(b, s, heads);
-        any = 0;
-        for (unsigned i = 0; i < STACKS; i++) any |= heads[i];
+    rg_tried t = rg_bag_get(s, stacks, STACKS, &n, &from);
+    if (t == RG_TRIED_DONE) {
+        v = taken(s, stacks[from], n);
+        rg_wake(s, &stacks[from]->head);
+    } else if (t == RG_TRIED_MET) { /* nobody else has ever seen the node */
+        v = payload(n);
+        rg_node_free(s, n);
     }
     rg_unpin(s);
     return v;

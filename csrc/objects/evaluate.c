@@ -307,7 +307,7 @@ static rx_outcome step(rx *r, rx_strand *s, bool nested)
         s->node = (Reagent *)y;
     } else if (o == RX_PARK) {
         if (nested) {
-            rx_settle(r);
+            if ((o = rx_leave(r)) != RX_DONE) return o; /* that nobody is there is true at one instant */
             PyErr_Format(PyExc_RuntimeError, "%R inside a function in direct style: a swap would have to wait there for its partner, "
                          "and Python code cannot go back; compose it with >> + * instead", n);
             return RX_ERROR;

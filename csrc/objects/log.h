@@ -239,7 +239,8 @@ bool rx_equal_by_value(rx *);
 void rx_hold_all(rx *);
 /* park.c: the wake-up that it owes has served: an item was taken, or there is none. */
 void rx_used_wakeup(rx *);
-/* Before an error message is made, which may run user code (a repr): what follows is RX_ERROR. */
+/* Before an error message is made, which may run user code (a repr): what follows is RX_ERROR. Of an error that what was read
+ * has led to, not the answer of user code: rx_leave instead, or stay pinned (rx_error_was_stale), for the log may be stale. */
 static inline void rx_settle(rx *r)
 {
     rx_hold_all(r);

@@ -7,10 +7,7 @@
 
 rx_outcome rg_sorted_seek(rx *r, SortedMap *m, rg_quest *q, PyObject *key, bool upper, int *equal, rg_quest *other)
 {
-    if (!rg_quest_open(q, key, upper)) {
-        rx_settle(r);
-        return RX_ERROR;
-    }
+    if (!rg_quest_open(q, key, upper)) return RX_ERROR;
     rg_sought sought = rg_quest_try(m, r->slot, q, true, equal);
     if (sought == RG_SOUGHT) return RX_DONE;
     if (sought == RG_NO_ROOM || (other && !rg_quest_hold(m, other))) {

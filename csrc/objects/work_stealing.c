@@ -32,6 +32,15 @@ static void refuse(const char *name)
 
 /* ---- reagents ---------------------------------------------------------------------------------- */
 
+/* An error of the reaction: what led to it is true at one instant. */
+static rx_outcome not_owner(rx *r, const char *name)
+{
+    rx_outcome o = rx_leave(r);
+    if (o != RX_DONE) return o;
+    refuse(name);
+    return rx_return(r, NULL);
+}
+
 static rx_entry *state_of(rx *r, WorkStealingObject *d)
 {
     rx_entry *e = rx_read_private(r, &d->d.state, WORD_INT, NULL);
@@ -42,7 +51,7 @@ static rx_entry *state_of(rx *r, WorkStealingObject *d)
 static rx_outcome step_push(rx *r, Reagent *n, PyObject *x, PyObject **y)
 {
     WorkStealingObject *d = (WorkStealingObject *)n->a;
-    if (!is_owner(d)) return rx_settle(r), refuse("push"), RX_ERROR;
+    if (!is_owner(d)) return not_owner(r, "push");
     rx_entry *e = state_of(r, d);
     if (!e) return RX_ERROR;
     uint64_t count = rg_cl_count(e->cur);
@@ -68,7 +77,9 @@ static rx_outcome take(rx *r, WorkStealingObject *d, bool steal, PyObject **y)
         e->vacant |= !rg_cl_count(old); /* else it is what this reaction has left that is empty */
         return RX_BLOCK;
     }
-    if (!rx_read_private(r, &d->d.array, WORD_INT, NULL)) return RX_ERROR;
+    rx_entry *array = rx_read_private(r, &d->d.array, WORD_INT, NULL);
+    if (!array) return RX_ERROR;
+    uint64_t array_was = array->old;
     rg_word *w = rg_cl_slot(r->slot, &d->d, state, steal ? 0 : rg_cl_count(state) - 1);
     if (!w) return RX_RETRY; /* not the array of that state any more */
     rx_entry *slot = rx_read_private(r, w, WORD_NODE, NULL);
@@ -78,8 +89,8 @@ static rx_outcome take(rx *r, WorkStealingObject *d, bool steal, PyObject **y)
     if (rx_is_private(r, node)) {
         v = Py_NewRef(payload(node));
     } else {
-        rg_look(&d->d.lookers); /* as in stack.c; and what the slot held then was an item, if the state is as it was */
-        if (rg_read(r->space, r->me, &d->d.state) == old && rg_read(r->space, r->me, w) == rg_node_word(node)) v = Py_NewRef(payload(node));
+        rg_look(&d->d.lookers); /* as in stack.c */
+        if (rg_cl_holds(r->slot, &d->d, old, array_was, w, rg_node_word(node))) v = Py_NewRef(payload(node));
         rg_looked(&d->d.lookers);
         if (!v) return RX_RETRY;
     }
@@ -95,7 +106,7 @@ static rx_outcome step_pop(rx *r, Reagent *n, PyObject *x, PyObject **y)
 {
     (void)x;
     WorkStealingObject *d = (WorkStealingObject *)n->a;
-    if (!is_owner(d)) return rx_settle(r), refuse("pop"), RX_ERROR;
+    if (!is_owner(d)) return not_owner(r, "pop");
     return take(r, d, false, y);
 }
 

@@ -23,6 +23,7 @@ static const x_scenario *const lists[] = {
     s_records,
     s_deque,
     s_stealing,
+    s_bag,
     s_skiplist,
     s_hash,
 };

@@ -205,6 +205,8 @@ static void after(void)
     rg_slot *s = s_slots[0];
     s_quiet((rg_word *[]){ &queue->head, &queue->tail, &queue->done }, 3);
     X_REQUIRE(!prog()->maxsize || rg_queue_size(s, queue) <= (uint64_t)prog()->maxsize, "more items than there is room for");
+    uint64_t done = rg_read(SPACE, s->index, &queue->done);
+    X_REQUIRE(rg_ahead(rg_node_position(rg_queue_last(s, queue)), done) >= 0, "more is done than was put");
     while (rg_queue_size(s, queue)) play(s, "g", 0);
     play(s, "g", 0); /* none; or closed */
     s_reclaim_all();

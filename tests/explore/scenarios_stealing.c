@@ -16,6 +16,8 @@ typedef struct program {
 static rg_chase_lev *deque;
 static size_t live_before;
 
+static bool *spent; /* a payload that whoever took it out may have dropped, nobody looking then */
+
 static const program *prog(void) { return x_now->arg; }
 
 enum { PUSH, POP, STEAL, STEAL_TWO };
@@ -59,6 +61,9 @@ static const x_model stealing_model = { sizeof(items), init, apply, print };
 
 static void expired(rg_slot *s, void *n) { rg_node_expired(s, n); }
 
+/* As rg_take_payload: the last look of who has taken it out. */
+static void take_payload(int64_t v) { spent[v] = rg_load(&deque->lookers) == 0; }
+
 static void push(rg_slot *s, int64_t v)
 {
     x_op *op = x_call(PUSH, v, 0);
@@ -75,6 +80,7 @@ static int64_t take(rg_slot *s, bool steal)
     rg_pin(s);
     rg_node *n = rg_cl_take(s, deque, steal);
     int64_t r = n ? (int64_t)n->value : S_NONE;
+    if (n) take_payload(r);
     if (n) rg_retire(s, n, expired);
     rg_unpin(s);
     x_return(op, r);
@@ -93,6 +99,12 @@ static void steal_two(rg_slot *s)
         uint64_t array = rg_read(SPACE, s->index, &deque->array);
         rg_word *w[2] = { rg_cl_slot(s, deque, state, 0), rg_cl_slot(s, deque, state, 1) };
         uint64_t v[2] = { rg_read(SPACE, s->index, w[0]), rg_read(SPACE, s->index, w[1]) };
+        /* the second is looked at, as a reaction would that shows it to a function */
+        rg_fetch_add(&deque->lookers, 1);
+        bool holds = rg_cl_holds(s, deque, state, array, w[1], v[1]);
+        X_REQUIRE(!holds || !spent[rg_node_of(v[1])->value], "a payload is looked at that may be gone");
+        rg_fetch_add(&deque->lookers, (uint64_t)-1);
+        if (!holds) continue;
         rg_cas_entry e[4] = { { w[0], v[0], v[0] }, { w[1], v[1], v[1] }, { &deque->array, array, array },
                               { &deque->state, state, rg_cl_stolen(rg_cl_stolen(state)) } };
         if (rg_kcas(SPACE, s->index, e, 4) != RG_SUCCEEDED) continue;
@@ -123,6 +135,7 @@ static void setup(void)
     s_open(x_now->threads, 0);
     if (!strstr(x_now->name, ".cached")) s_free_nodes_at_once();
     deque = x_new(sizeof *deque, "deque");
+    spent = x_new(100 * sizeof *spent, "spent");
     x_name(&deque->state, 8, "state");
     x_name(&deque->array, 8, "array");
     live_before = x_live_blocks();
@@ -168,6 +181,7 @@ const x_scenario s_stealing[] = {
     { STEALING(2, "o-d", "uu", { "o", "d" }), .large = true, .bound = 2 },
     { STEALING(2, "ou-d", "uu", { "ou", "d" }), .large = true, .bound = 2 },
     { STEALING(2, "u-d.small", "uu", { "u", "d" }), .large = true, .bound = 2 },
+    { STEALING(2, "uoou-d.small", "uu", { "uoou", "d" }), .large = true, .bound = 1 },
     { STEALING(3, "ou-d-s", "uu", { "ou", "d", "s" }), .large = true, .bound = 1 },
     { STEALING(2, "o-s.tso", "u", { "o", "s" }), .tso = true },
     { .name = NULL },

@@ -58,6 +58,7 @@ extern const x_scenario s_litmus[];
 extern const x_scenario s_records[];
 extern const x_scenario s_deque[];
 extern const x_scenario s_stealing[];
+extern const x_scenario s_bag[];
 extern const x_scenario s_skiplist[];
 extern const x_scenario s_hash[];
 

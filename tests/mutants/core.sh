@@ -157,6 +157,14 @@ core_mutant task-by-add queue.h 's/return rg_cas_once\(&s->desc, &q->done, done,
 core_mutant value-after-node queue.h '/^static inline rg_tried rg_queue_try_get/,/^}/{/^    \*value = /d;s/^    return (__builtin_expect\(rg_cas_once.*, 1\)) \? RG_TRIED_DONE : RG_TRIED_LOST;/    if (!\1) return RG_TRIED_LOST;\n    rg_unpin(s);\n    rg_pin(s);\n    *value = rg_node_of(next)->value;\n    return RG_TRIED_DONE;/}' \
     explore queue.gf-g 'the value is read when the node may have gone'
 
+# ---- the work-stealing deque
+core_mutant outgrown-is-looked-at chase_lev.h 's/ && rg_read\(sp, s->index, &d->array\) == array//' explore stealing.uoou-d.small 'what stands in an array that was outgrown passes for an item'
+core_mutant last-popped-below chase_lev.h 's/return rg_cl_count\(state\) > 1 \? state - 1 : .*/return state - 1;/' explore stealing. 'the last item goes and top stays, so that what was read there may be another'
+
+# ---- the bag
+core_mutant bag-empty-in-turn bag.h 's/for \(unsigned i = 0; i < n; i\+\+\) any \|= heads\[i\];//' explore bag. 'its stacks were empty one after the other'
+core_mutant bag-heads-in-turn bag.h 's/k = n == 1 \? RG_SUCCEEDED : .*/k = RG_SUCCEEDED;/' explore bag. 'what is counted was never there at once'
+
 # ---- the skip list
 core_mutant skip-down-marked skiplist.h '/if \(p->cur & RG_MARK\) goto again;/d' explore skiplist 'a search goes down from a removed tower'
 core_mutant skip-resumes-blindly skiplist.h '/answered:/,/^            }/s/if \(next & RG_MARK\) goto again;//' \

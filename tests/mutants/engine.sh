@@ -102,6 +102,9 @@ engine_mutant end-wakes-no-joiner queue_tasks.c '/^static void wake_all/,/^}/s/r
 engine_mutant end-of-a-stale-state queue.c '/^rx_outcome rg_queue_error/,/^}/s/rx_outcome o = rx_leave\(r\);/rx_settle(r);\n    rx_outcome o = RX_DONE;/;s/return rx_return\(r, NULL\);/return RX_ERROR;/' any $E \
     'the end is shown to a reaction whose reads do not hold'
 engine_mutant joins-each-task queue_tasks.c 's/^        e->vacant \|= !e->dirty;.*//' any $E 'who joins is woken by each task'
+engine_mutant refusal-of-a-stale-state work_stealing.c '/^static rx_outcome not_owner/,/^}/s/rx_outcome o = rx_leave\(r\);/rx_settle(r);\n    rx_outcome o = RX_DONE;/;s/return rx_return\(r, NULL\);/return RX_ERROR;/' any $T/test_work_stealing.py \
+    'a thief is refused for what does not hold any more'
+engine_mutant swap-of-a-stale-state evaluate.c 's/if \(\(o = rx_leave\(r\)\) != RX_DONE\) return o;.*/rx_settle(r);/' any $T/test_direct_style.py 'a swap is refused for what does not hold any more'
 engine_mutant own-puts-are-done queue_tasks.c 's/if \(rg_ahead\(puts, done\) > 0\) return RX_BLOCK;//' any $E 'join does not see the put of its own reaction'
 
 engine_mutant kept-is-dropped log.c '/^void rx_rollback/,/^}/s/^    r->unlinked\.n = m\.unlinked;/    r->unlinked.n = m.unlinked;\n    while (r->kept.n) rx_drop(r, r->kept.at[--r->kept.n]);/' any $T/test_wake_one.py \
