@@ -111,7 +111,8 @@ class SortedMap(BaseSortedMap[_K, _V]):
     Single operations are lock-free and linearizable. min, max, pop_min, pop_max and snapshot are methods and reagents;
     `m.at(key)` is one key as a Ref, `m.between(lo, hi)` a range. A reaction that looks at a range (these five) logs two
     words for each binding that it has passed, and starts again when one of them changed; bindings that come or go
-    elsewhere do not disturb it.
+    elsewhere do not disturb it. A missing key that a reaction asks for has a place in the map until that reaction ends,
+    not bound: to reactions that look at the range around it this is a change when it comes and one when it goes.
     Iterating, the views and what is computed from them (==, repr, copy, |) go on while the map changes, in the order of
     the keys: what is bound all the while is seen, what comes or goes meanwhile may be. len() is exact when nobody is in
     the middle of a change.

@@ -612,4 +612,4 @@ def test_an_iterator_is_for_one_thread_at_a_time(collide: bool) -> None:
                 except ValueError:
                     operator.length_hint(shared)
 
-        assert sorted(sum(race(take, take), [])) == [(n, n) for n in range(30)]
+        assert sorted(itertools.chain(*race(take, take))) == [(n, n) for n in range(30)]

@@ -142,7 +142,8 @@ def maps(t: Token) -> None:
     s: Set[Any] = Set([t])
     m[t] = m["a"] = t
     m.at("b").write(t), m.at("a").remove()
-    m.setdefault("a", t), m.get_or_compute("d", t), m.compare_and_set("d", t, t), m.pop("d"), m.snapshot(), list(m.items())
+    m.setdefault("a", t), m.get_or_compute("d", t), m.compare_and_set("d", t, t), m.pop("d")
+    m.snapshot(), list(m.items())
     expecting(Failure, m.at("b").upd(fail_with(t)))
     blocks(m.at(t).cas(None, t) >> m.at("e").remove)
     (attempt(m.at("f").write >> m.at("e").remove) >> s.at(t).remove >> s.at("g").write)(t)
