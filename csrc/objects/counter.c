@@ -182,7 +182,7 @@ static void counter_dealloc(PyObject *self)
     CounterObject *c = (CounterObject *)self;
     PyObject_GC_UnTrack(self);
     if (c->weakrefs) PyObject_ClearWeakRefs(self);
-    uint64_t cells = rg_load(&c->cells);
+    uint64_t cells = rg_last_value(c->st, &c->cells);
     rg_slot *s = rg_here_quietly(c->st);
     if (cells && s && rg_reserve(s, 1)) rg_retire_lazily(s, cells_of(cells), cells_expired);
     rg_free_late(c->st, self);

@@ -41,6 +41,22 @@ void rg_decref_late(rg_slot *s, PyObject *o)
 #endif
 }
 
+uint64_t rg_last_value(rg_state *st, rg_word *w)
+{
+    uint64_t v = rg_load(w);
+#ifdef RG_EXCLUSIVE
+    (void)st;
+#else
+    if (__builtin_expect(!rg_is_ref(v), 1)) return v;
+    rg_slot *s = rg_here_quietly(st);
+    if (!s) return 0;
+    rg_pin(s);
+    v = rg_read(&s->domain->space, s->index, w);
+    rg_unpin(s);
+#endif
+    return v;
+}
+
 static void free_now(rg_slot *s, void *p)
 {
     (void)s;

@@ -188,7 +188,7 @@ static void queue_dealloc(PyObject *self)
     rg_node *dummy = rg_node_of(rg_load(&q->q.head));
     if (dummy) {
         queue_clear(self);
-        dummy = rg_node_of(rg_load(&q->q.head));
+        dummy = rg_node_of(rg_last_value(q->st, &q->q.head));
         rg_slot *s = rg_here_quietly(q->st);
         if (s && rg_reserve(s, 1)) rg_retire_lazily(s, dummy, rg_node_expired);
     }

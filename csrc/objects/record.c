@@ -392,7 +392,7 @@ void rg_record_dealloc(PyObject *self)
     RecordObject *q = (RecordObject *)self;
     PyObject_GC_UnTrack(self);
     if (q->weakrefs) PyObject_ClearWeakRefs(self);
-    rg_wide *last = rg_wide_of(rg_load(&q->root));
+    rg_wide *last = rg_wide_of(rg_last_value(q->st, &q->root));
     rg_slot *s = last ? rg_here_quietly(q->st) : NULL;
     if (s && rg_reserve(s, 1)) {
         PyObject *type, *value, *traceback;

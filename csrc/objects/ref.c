@@ -44,9 +44,9 @@ static int ref_clear(PyObject *self)
 {
     WordObject *w = (WordObject *)self;
     if (w->kind == WORD_OBJECT) {
-        PyObject *old = object_in(w);
+        PyObject *old = (PyObject *)(uintptr_t)rg_last_value(w->st, w->at);
         rg_store(w->at, (uint64_t)(uintptr_t)Py_NewRef(Py_None));
-        Py_DECREF(old);
+        Py_XDECREF(old);
     }
     return 0;
 }
@@ -57,7 +57,7 @@ void rg_word_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     if (w->weakrefs) PyObject_ClearWeakRefs(self);
     rg_state *st = w->st;
-    if (w->kind == WORD_OBJECT) rg_release(object_in(w));
+    if (w->kind == WORD_OBJECT) rg_release((PyObject *)(uintptr_t)rg_last_value(st, w->at));
     rg_free_late(st, self);
 }
 

@@ -148,6 +148,9 @@ extern struct PyModuleDef rg_module;
 /* The last act of a tp_dealloc: the object is gone, but its memory holds words that a helper may
  * still touch, so that goes later; and so does the reference to its type, which says how. */
 void rg_free_late(rg_state *, PyObject *);
+/* What a word of an object that dies holds. Nobody else has the object, but who helps a reaction late, having come by way
+ * of another word, may have put a descriptor there for a moment. 0 where there is no slot to find out with. */
+uint64_t rg_last_value(rg_state *, rg_word *);
 /* Drop a reference that a word gave up. Not pinned; room reserved. */
 void rg_decref_late(rg_slot *, PyObject *);
 

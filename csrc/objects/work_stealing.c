@@ -314,7 +314,7 @@ static void ws_dealloc(PyObject *self)
     rg_cl_close(&d->d);
 #else
     /* A helper of a reaction that is over may still aim a (failing) CAS at a slot. */
-    uint64_t array = rg_load(&d->d.array);
+    uint64_t array = rg_last_value(d->st, &d->d.array);
     rg_slot *s = array ? rg_here_quietly(d->st) : NULL;
     if (s && rg_reserve(s, 1)) rg_retire_lazily(s, (void *)(uintptr_t)array, close_late);
 #endif
