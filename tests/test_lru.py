@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conventions import check_reagent_method, check_type
@@ -65,6 +65,7 @@ steps = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5), steps)
 def test_behaves_like_an_ordered_dictionary(maxsize: int, steps: list[tuple[str, Any]]) -> None:
     cache, model = LRUCache[Any, int](maxsize), Model(maxsize)
@@ -374,6 +375,7 @@ calls = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from([0, 1, 3, None]), st.booleans(), calls)
 def test_hits_and_misses_as_functools(
     maxsize: int | None, typed: bool, calls: list[tuple[list[Hashable], dict[str, Hashable]]]

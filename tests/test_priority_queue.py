@@ -202,6 +202,7 @@ orderable = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(orderable)
 def test_gives_the_least_and_equals_in_the_order_of_their_puts(items: list[Any]) -> None:
     queue = filled(PriorityQueue, items)
@@ -250,6 +251,7 @@ operations = st.lists(
 
 
 @both
+@settings(deadline=None)
 @given(operations, st.integers(0, 4))
 def test_behaves_like_the_model(kind: type, steps: list[tuple[Any, ...]], maxsize: int) -> None:
     queue = kind(maxsize)
@@ -285,7 +287,7 @@ def test_behaves_like_the_model(kind: type, steps: list[tuple[Any, ...]], maxsiz
     assert queue.snapshot() == [x for x, _ in model]
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 10**6), max_size=300), st.randoms(use_true_random=False))
 def test_large_mixtures_agree_with_heapq(items: list[int], draw: random.Random) -> None:
     queue: PriorityQueue[int] = PriorityQueue()
