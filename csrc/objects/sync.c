@@ -2,6 +2,7 @@
 #include "sync.h"
 
 #include "engine.h"
+#include "explore.h"
 #include "offer.h"
 
 #include <sched.h>
@@ -202,7 +203,7 @@ bool sync_lock_retake(PyObject *lock, PyObject *times)
     bool sound = rg_int_of(times, &n), taken = sound && sync_lock_restore(lock, n);
     while (sound && !taken) {
         taken = sync_run(st, &op_restore, lock, NULL, times, (sync_wait){ true, -1 }, NULL) > 0;
-        if (taken || PyErr_ExceptionMatches(PyExc_OverflowError) || !rg_at_hand(st)) break; /* or it is explored, and abandoned */
+        if (taken || PyErr_ExceptionMatches(PyExc_OverflowError) || rg_is_explored(st)) break; /* or it is explored, and abandoned */
         if (PyErr_ExceptionMatches(PyExc_MemoryError)) { /* whoever has the lock may give memory back with it */
             Py_BEGIN_ALLOW_THREADS
             sched_yield();

@@ -5,6 +5,7 @@
 
 #include "channel.h"
 #include "engine.h"
+#include "explore.h"
 
 /* ---- steps: the lock's ------------------------------------------------------------------------------ */
 
@@ -35,7 +36,7 @@ static void give_up_interrupted(Condition *c, PyObject *group)
     /* Never blocks. Where there is no memory to pass its signal on, that is lost, as threading's is. */
     bool gone = sync_group_leave((Group *)group, false);
     while (!gone && sync_run(c->st, &sync_op_withdraw, (PyObject *)c, group, Py_None, for_ever, NULL) < 0) {
-        bool anyway = PyErr_ExceptionMatches(PyExc_MemoryError) || !rg_at_hand(c->st); /* explored, and abandoned */
+        bool anyway = PyErr_ExceptionMatches(PyExc_MemoryError) || rg_is_explored(c->st); /* explored, and abandoned */
         PyErr_Clear();
         gone = sync_group_leave((Group *)group, anyway);
     }

@@ -15,6 +15,7 @@
 #include "sync.h"
 
 #include "engine.h"
+#include "explore.h"
 
 extern const rg_op rg_op_lock_acquire, rg_op_semaphore_acquire;
 
@@ -143,7 +144,7 @@ static inline rg_tried take(Permits *p, uint64_t n)
     return RG_TRIED_DONE;
 }
 
-bool sync_permits_try(Permits *p) { return rg_at_hand(p->st) && take(p, 1) == RG_TRIED_DONE; }
+bool sync_permits_try(Permits *p) { return !rg_is_explored(p->st) && take(p, 1) == RG_TRIED_DONE; }
 
 static void given(rg_slot *s, Permits *p, uint64_t n)
 {

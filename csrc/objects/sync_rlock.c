@@ -11,6 +11,7 @@
 #include "sync.h"
 
 #include "engine.h"
+#include "explore.h"
 
 #define COUNT_BITS 31
 #define COUNT(w) ((w) & ((1ULL << COUNT_BITS) - 1))
@@ -203,7 +204,7 @@ const rg_op *const rg_rlock_ops[] = { &rg_op_rlock_acquire, &op_release, NULL };
 
 bool sync_rlock_restore(RLock *l, uint64_t times)
 {
-    rg_slot *s = rg_at_hand(l->st);
+    rg_slot *s = rg_is_explored(l->st) ? NULL : rg_here_quietly(l->st);
     if (!s || rg_load(&l->word) || !rg_cas_once(&s->desc, &l->word, 0, (sync_thread() << COUNT_BITS) + times)) return false;
     rg_wake(s, &l->word);
     return true;
