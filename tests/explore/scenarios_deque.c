@@ -209,17 +209,17 @@ static void after(void)
 
 const x_scenario s_deque[] = {
     /* each pair of operations on none, one and two items */
-    { DEQUE(2, "a-a", "", { "a", "a" }), .brute = true },
+    { DEQUE(2, "a-a", "", { "a", "a" }) },
     { DEQUE(2, "a-b", "", { "a", "b" }) },
-    { DEQUE(2, "a-c", "", { "a", "c" }), .brute = true },
+    { DEQUE(2, "a-c", "", { "a", "c" }) },
     { DEQUE(2, "a-d", "", { "a", "d" }) },
     { DEQUE(2, "a-a.1", "a", { "a", "a" }) },
     { DEQUE(2, "a-b.1", "a", { "a", "b" }) },
     { DEQUE(2, "a-c.1", "a", { "a", "c" }) },
     { DEQUE(2, "a-d.1", "a", { "a", "d" }) },
     { DEQUE(2, "b-c.1", "a", { "b", "c" }) },
-    { DEQUE(2, "c-c.1", "a", { "c", "c" }), .brute = true },
-    { DEQUE(2, "c-d.1", "a", { "c", "d" }), .brute = true },
+    { DEQUE(2, "c-c.1", "a", { "c", "c" }) },
+    { DEQUE(2, "c-d.1", "a", { "c", "d" }) },
     { DEQUE(2, "a-a.2", "aa", { "a", "a" }) },
     { DEQUE(2, "a-b.2", "aa", { "a", "b" }) },
     { DEQUE(2, "a-c.2", "ab", { "a", "c" }) },

@@ -281,7 +281,7 @@ const x_scenario s_records[] = {
     { HEAP(2, "PG-Gf", "pp", T("PG", "Gf")), .large = true },
     { RECORD(2, "heap.bounded.pp-gg", true, 1, "", T("pp", "gg")) },
     { HEAP(2, "c-pg", "p", T("c", "pg")) },
-    { HEAP(2, "gf-gp.tso", "ppp", T("gf", "gp")), .tso = true },
+    { HEAP(2, "gf-gp.tso", "ppp", T("gf", "gp")), .tso = true, .large = true },
     { HEAP(2, "gp-age", "ppp", T("gp", "age")), .large = true },
     { HEAP(2, "gp-aGe", "ppp", T("gp", "aGe")), .large = true },
     { HEAP(2, "gpg-agpe.cached", "pp", T("gpg", "agpe")), .large = true },
