@@ -143,13 +143,13 @@ def test_a_handler_that_returns_does_not_end_it() -> None:
 def test_a_handler_may_use_what_is_waited_for() -> None:
     """It puts, takes, and waits itself on the same structures; the third time it leaves something."""
     queue, stack, ref, handled = Queue[Any](), Stack[Any](), Ref(0), AtomicInt()
-    handling = False
+    at_work = False
 
     def handler() -> None:
-        nonlocal handling
-        if handling or handled.get() == 3:  # A signal at its own wait, or before what it left is taken.
+        nonlocal at_work
+        if at_work or handled.get() == 3:  # A signal at its own wait, or before what it left is taken.
             return
-        handling = True
+        at_work = True
         n = handled.add(1)
         queue.put(n)
         (queue.get >> stack.push >> stack.pop >> ref.write)()
@@ -157,7 +157,7 @@ def test_a_handler_may_use_what_is_waited_for() -> None:
             (queue.get >> stack.push)(timeout=0.001)
         if n == 3:
             queue.put("left")
-        handling = False
+        at_work = False
 
     with signals_while_parked(handler, until=lambda: handled.get() == 3):
         assert ((queue.get + stack.pop) >> ref.swap)() == 3
