@@ -194,7 +194,8 @@ class SortedMap(BaseSortedMap[_K, _V]):
         >>> list(SortedMap(a=1, b=2, c=3).range('b'))
         [('b', 2), ('c', 3)]
         """
-        return self._iterate(_ITEMS, lo, hi, *inclusive, reverse)
+        with_lo, with_hi = inclusive
+        return self._iterate(_ITEMS, lo, hi, with_lo, with_hi, reverse)
 
     def irange(
         self,
@@ -208,7 +209,8 @@ class SortedMap(BaseSortedMap[_K, _V]):
         >>> list(SortedMap(a=1, b=2, c=3).irange('a', 'b'))
         ['a', 'b']
         """
-        return self._iterate(_KEYS, minimum, maximum, *inclusive, reverse)
+        with_minimum, with_maximum = inclusive
+        return self._iterate(_KEYS, minimum, maximum, with_minimum, with_maximum, reverse)
 
     def get_or_compute(self, key: _K, f: Callable[[_K], _V]) -> _V:
         """The value of key; a missing key is bound to f(key) first. Threads that race may each call f; one value wins.

@@ -226,11 +226,13 @@ CASES: dict[str, Case] = {
     "maxsize": on_a_full_queue(lambda q, t: setattr(q, "maxsize", 3)),
     "get of one that is shut down": pure(lambda t: (q := Queue(), q.shutdown(), q.get())),
     "put of one that is shut down": pure(lambda t: (q := Queue(), q.shutdown(), q.put(t))),
-    "shutdown at once": pure(lambda t: (q := queue_of(t, *ITEMS), q.shutdown(True), q.qsize(), q.unfinished_tasks)[2:]),
+    "shutdown at once": pure(
+        lambda t: (q := queue_of(t, "a", "b"), q.shutdown(True), q.qsize(), q.unfinished_tasks)[2:]
+    ),
     "task_done": on_a_queue(lambda q, t: q.task_done(), 1),
     "task_done, too often": pure(lambda t: Queue().task_done()),
     "join": pure(lambda t: Queue().join()),
-    "Stack.clear": pure(lambda t: (s := stack_of(t, *ITEMS), s.clear(), len(s))[1:]),
+    "Stack.clear": pure(lambda t: (s := stack_of(t, "a", "b"), s.clear(), len(s))[1:]),
     # PriorityQueue and LifoQueue
     "PriorityQueue(2)": pure(lambda t: PriorityQueue(2).maxsize),
     "PriorityQueue.put": on_a_priority_queue(lambda q, t: q.put((0, t))),

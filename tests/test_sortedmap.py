@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from conventions import check_reagent_method, check_signature
 from lockfree import Map, Queue, SortedMap, Stack
 from no_memory import check as check_without_memory
-from no_memory import lists_survive
 from racing import GIL, STRESS, Background, parked, race, settle, soon
 from reagents import Ref, attempt, const, identity, reagent, stats
 
@@ -704,8 +703,8 @@ def on_a_map(operation: Any) -> Any:
         lambda m, t: m.at(BIG + 1).write(t),
         lambda m, t: (m.at(BIG).remove >> m.at(BIG + 5).write)(),
         lambda m, t: attempt(m.at(BIG + 1).read)(),
-        pytest.param(lambda m, t: m.snapshot(BIG, BIG + 2), marks=lists_survive),
-        pytest.param(lambda m, t: list(m.range(BIG, BIG + 2, reverse=True)), marks=lists_survive),
+        lambda m, t: m.snapshot(BIG, BIG + 2),
+        lambda m, t: list(m.range(BIG, BIG + 2, reverse=True)),
     ],
 )
 def test_no_memory(operation: Any) -> None:

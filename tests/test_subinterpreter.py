@@ -49,8 +49,8 @@ else:
 
 counter, number = Counter(), AtomicInt()
 bag, deque, own = Bag("a"), Deque("bc"), WorkStealingDeque("d")
-def work():
-    for i in range(200):
+def work(first):
+    for i in range(first, 400, 2):
         attempt(own.steal >> deque.append)()
         (deque.popleft >> bag.put >> bag.get >> deque.append)()
         deque.rotate()
@@ -61,7 +61,7 @@ def work():
         names[i] = i
         (names.at(i).remove + numbers.at(i).write >> numbers.at(i).write)(i)
         numbers.pop_min()
-threads = [threading.Thread(target=work) for _ in range(2)]
+threads = [threading.Thread(target=work, args=(first,)) for first in range(2)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 assert counter.value() == number.get() == 400 and len(stack) == 2

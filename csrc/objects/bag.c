@@ -264,7 +264,7 @@ static PyObject *bag_snapshot(PyObject *self, PyObject *Py_UNUSED(ignored))
         uint64_t n = items_in(heads);
         rg_unpin(s);
         Py_XDECREF(list);
-        if (!(list = PyList_New((Py_ssize_t)n))) return NULL;
+        if (!(list = rg_new_list((Py_ssize_t)n))) return NULL;
         rg_pin(s);
         for (unsigned i = 0; i < STACKS; i++) rg_look(&b->shelves[i].stack.lookers);
         heads_now(b, s, heads);

@@ -2,6 +2,7 @@
 #ifndef RG_CONTAINERS_H
 #define RG_CONTAINERS_H
 
+#include "new_list.h"
 #include "words.h"
 
 /* (block=True, timeout=None) as in the standard library. */

@@ -22,7 +22,7 @@ static void copy_free(copy *c)
 /* The items as a new list, to which the references go. */
 static PyObject *copy_to_list(copy *c)
 {
-    PyObject *list = PyList_New((Py_ssize_t)c->n);
+    PyObject *list = rg_new_list((Py_ssize_t)c->n);
     if (list) {
         for (uint64_t i = 0; i < c->n; i++) PyList_SET_ITEM(list, (Py_ssize_t)i, c->items[i]);
         c->n = 0;
@@ -236,7 +236,7 @@ static rx_outcome edit_once(DequeObject *d, PyObject *f, PyObject **result)
     rg_slot *s = rg_begin(d->st, d, "edit");
     copy c;
     if (!s || !copy_take(d, s, &c, true)) return RX_ERROR;
-    PyObject *list = PyList_New((Py_ssize_t)c.n), *answer = NULL, *items = NULL;
+    PyObject *list = rg_new_list((Py_ssize_t)c.n), *answer = NULL, *items = NULL;
     int done = -1;
     for (uint64_t i = 0; list && i < c.n; i++) PyList_SET_ITEM(list, (Py_ssize_t)i, Py_NewRef(c.items[i]));
     if (list) answer = PyObject_CallOneArg(f, list);

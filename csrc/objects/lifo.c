@@ -201,7 +201,7 @@ static PyObject *snapshot(PyObject *self, PyObject *Py_UNUSED(ignored))
         uint64_t n = rg_record_size(rg_record_of(s, &q->root));
         rg_unpin(s);
         Py_XDECREF(list);
-        if (!(list = PyList_New((Py_ssize_t)n))) return NULL;
+        if (!(list = rg_new_list((Py_ssize_t)n))) return NULL;
         rg_pin(s);
         rg_look(&q->lookers);
         rg_wide *now = rg_record_of(s, &q->root); /* linearizes here: what hangs below it does not change */

@@ -274,7 +274,7 @@ static PyObject *snapshot(PyObject *self, PyObject *Py_UNUSED(ignored))
     rg_unpin(s);
     if (!all) return PyErr_NoMemory();
     qsort(all, n, sizeof *all, oldest_first);
-    PyObject *list = PyList_New((Py_ssize_t)n);
+    PyObject *list = rg_new_list((Py_ssize_t)n);
     for (i = 0; i < n; i++) {
         if (list)
             PyList_SET_ITEM(list, (Py_ssize_t)i, all[i].item);

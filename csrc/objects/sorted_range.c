@@ -8,6 +8,7 @@
  * A binding that is taken holds ABSENT at the commit; the trace that the reaction keeps makes the tower DEAD and takes
  * it out when all is over (binding.h).
  */
+#include "new_list.h"
 #include "sorted.h"
 
 static SortedMap *map_of(Reagent *n) { return (SortedMap *)n->a; }
@@ -213,7 +214,7 @@ static bool see(seen *s, PyObject *k, PyObject *v)
 
 static PyObject *pairs(const seen *s)
 {
-    PyObject *list = PyList_New((Py_ssize_t)(s->n / 2));
+    PyObject *list = rg_new_list((Py_ssize_t)(s->n / 2));
     for (size_t i = 0; list && i < s->n; i += 2) {
         PyObject *pair = PyTuple_Pack(2, s->at[i], s->at[i + 1]);
         if (!pair)

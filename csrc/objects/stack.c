@@ -232,7 +232,7 @@ static PyObject *stack_snapshot(PyObject *self, PyObject *Py_UNUSED(ignored))
         uint64_t n = rg_stack_size(slot, &s->stack);
         rg_unpin(slot);
         Py_XDECREF(list);
-        if (!(list = PyList_New((Py_ssize_t)n))) return NULL;
+        if (!(list = rg_new_list((Py_ssize_t)n))) return NULL;
         rg_pin(slot);
         rg_look(&s->stack.lookers);
         uint64_t head = rg_read(&s->st->domain->space, slot->index, &s->stack.head);
