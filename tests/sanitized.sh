@@ -61,7 +61,7 @@ build || exit 1
 whole_list=0
 if [ $# = 0 ]; then
     whole_list=1
-    set -- tests/test_{stack,elimination,queue,ref,atomic_int,counter,conservation,collector,log,blocking,payloads,aba,linearizability,reentrancy,interrupt,interrupted_waits,thread_death,rendezvous,rendezvous_ends,catalyst}.py
+    set -- tests/test_{stack,elimination,queue,ref,atomic_int,counter,conservation,collector,log,blocking,payloads,aba,linearizability,reentrancy,interrupt,interrupted_waits,thread_death,rendezvous,rendezvous_ends,catalyst,map,map_memory,set,sortedmap,deque,bag,work_stealing,bounded_queue,queue_shutdown,priority_queue,lru,thread_local,sync,sync_threads,wake_one,fairness}.py
 fi
 export PYTHONPATH=$tree
 
