@@ -104,7 +104,7 @@ engine_mutant end-of-a-stale-state queue.c '/^rx_outcome rg_queue_error/,/^}/s/r
 engine_mutant joins-each-task queue_tasks.c 's/^        e->vacant \|= !e->dirty;.*//' any $E 'who joins is woken by each task'
 engine_mutant refusal-of-a-stale-state work_stealing.c '/^static rx_outcome not_owner/,/^}/s/rx_outcome o = rx_leave\(r\);/rx_settle(r);\n    rx_outcome o = RX_DONE;/;s/return rx_return\(r, NULL\);/return RX_ERROR;/' any $T/test_work_stealing.py \
     'a thief is refused for what does not hold any more'
-engine_mutant swap-of-a-stale-state evaluate.c 's/if \(\(o = rx_leave\(r\)\) != RX_DONE\) return o;.*/rx_settle(r);/' any $T/test_direct_style.py 'a swap is refused for what does not hold any more'
+engine_mutant swap-of-a-stale-state evaluate.c 's/if \(\(o = rx_leave\(r\)\) != RX_DONE\) return o;.*/rx_settle(r);/' any $T/test_direct_style_races.py 'a swap is refused for what does not hold any more'
 engine_mutant own-puts-are-done queue_tasks.c 's/if \(rg_ahead\(puts, done\) > 0\) return RX_BLOCK;//' any $E 'join does not see the put of its own reaction'
 
 engine_mutant kept-is-dropped log.c '/^void rx_rollback/,/^}/s/^    r->unlinked\.n = m\.unlinked;/    r->unlinked.n = m.unlinked;\n    while (r->kept.n) rx_drop(r, r->kept.at[--r->kept.n]);/' any $T/test_wake_one.py \
@@ -174,9 +174,9 @@ engine_mutant unwound-goes-on direct.c 's/^    if \(tx->fate != RX_DONE\) \{/   
     'a transaction goes on after it was unwound'
 engine_mutant tx-outlives direct.c 's/if \(tx->thread != PyThread_get_thread_ident\(\)\) \{/if (0) {/' any $T/test_direct_style.py \
     'another thread uses a transaction'
-engine_mutant direct-unvalidated direct.c 's/o = rx_leave\(r\); \/\* validates.*/rx_settle(r); rx_flush_drops(r);/' any $T/test_direct_style.py \
+engine_mutant direct-unvalidated direct.c 's/o = rx_leave\(r\); \/\* validates.*/rx_settle(r); rx_flush_drops(r);/' any $T/test_direct_style_races.py \
     'a function in direct style sees two states'
-engine_mutant direct-keeps-nothing direct.c 's/^        if \(r->log\.n == known && r->kept/        if (r->kept/' any $T/test_direct_style.py \
+engine_mutant direct-keeps-nothing direct.c 's/^        if \(r->log\.n == known && r->kept/        if (r->kept/' any $T/test_direct_style_races.py \
     'words in the log are gone'
 engine_mutant elder-never-resigns engine.c 's/^    if \(elder\) rg_elder_resign\(rg_here_quietly\(t->st\)\);//' any $T/test_fairness.py \
     'an elder stays one for ever'
