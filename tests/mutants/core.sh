@@ -77,8 +77,8 @@ core_mutant chunk-overlap kcas.c 's/return chunk \+ \(i - \(RG_INLINE_ENTRIES <<
     plain gated_kcas.owner_of_many_stalls 'entries past the first chunk fall on each other'
 
 # ---- reclamation
-core_mutant free-at-once epoch.c '/it\.epoch \+ 2 > rg_load/d' plain test_epoch.pinned_holds_back 'no grace period'
-core_mutant one-epoch epoch.c 's/it\.epoch \+ 2 > rg_load/it.epoch + 1 > rg_load/' plain test_epoch.pinned_holds_back 'half a grace period'
+core_mutant free-at-once epoch.c '/it\.epoch \+ RG_GRACE > rg_load/d' plain test_epoch.pinned_holds_back 'no grace period'
+core_mutant one-epoch epoch.c 's/it\.epoch \+ RG_GRACE > rg_load/it.epoch + 1 > rg_load/' plain test_epoch.pinned_holds_back 'half a grace period'
 core_mutant advance-blind epoch.c '/if \(!quiesce\(o, p\)\) return false;/d' plain test_epoch.pinned_holds_back 'pins do not count'
 core_mutant nobody-asked epoch.c 's/reclaim\(s, worth_asking\(s\)\)/reclaim(s, false)/' \
     plain test_epoch.memory_alone_can_wait 'an idle thread keeps for ever what others retire'
@@ -88,7 +88,7 @@ core_mutant urgent-forgotten epoch.h 's/^    s->urgent = s->ring.tail;//' \
     plain test_epoch.memory_alone_can_wait 'a destructor waits for a thousand nodes'
 core_mutant always-alone epoch.c 's/return rg_load\(&s->domain->active\) == 1;/return s != NULL;/' plain test_epoch.pinned_holds_back 'alone, it thinks'
 core_mutant never-prompt epoch.h '/s->due = 1;/d' plain test_epoch.alone_is_prompt 'alone, yet it waits for company'
-core_mutant reclaim-pinned epoch.c 's/if \(!s->reclaiming && !s->pins\)/if (!s->reclaiming)/' plain test_epoch.alone_is_prompt 'reclaims under its own pin'
+core_mutant reclaim-pinned epoch.c 's/^    if \(s->pins\) return;//' plain test_epoch.alone_is_prompt 'reclaims under its own pin'
 core_mutant pin-no-fence epoch.h '/^static inline void rg_pin/,/^}/s/^        rg_fence\(\);/        rg_compiler_barrier();/' \
     plain gated_fence.a_pin_at_an_announced_epoch_too 'the pin stays in the store buffer'
 core_mutant announce-no-fence epoch.h '/^static inline void rg_pin/,/^}/s/^    rg_fence\(\);/    rg_compiler_barrier();/' \
@@ -237,7 +237,7 @@ core_mutant waiter-freed-early wait.c 's/rg_fetch_add\(&w->linked, -n\) == n\)/r
     asan test_wait.each_is_woken_once 'freed with records still linked'
 core_mutant not-the-owners wait.c 's/linked, w->n \+ 1\)/linked, w->n)/;s/uint64_t mine = 1;/uint64_t mine = 0;/' plain test_wait.a_woken_waiter_is_its_owners 'freed by the waker while its owner waits'
 core_mutant woken-stays-in wait.c '/^size_t rg_wake_some_slow/,/^}/s/if \(rg_reserve\(s, 1\)\)/if (0)/' plain test_wait.the_oldest_first 'who was woken is still in the way'
-core_mutant wakes-all wait.c 's/at && woken < n;/at;/' plain test_wait.the_oldest_first 'an item wakes everybody'
+core_mutant wakes-all wait.c 's/ && woken < n;/;/' plain test_wait.the_oldest_first 'an item wakes everybody'
 core_mutant passed-over-counts wait.c '/^size_t rg_wake_some_slow/,/^}/s/if \(!gone\) woken \+= rg_wait_notify\(([^;]*)\);/if (!gone) { rg_wait_notify(\1); woken++; }/' \
     plain test_wait.who_was_woken_otherwise_is_passed_over 'a wake-up is spent on who was woken already'
 core_mutant child-spends wait.c 's/bool gone = rg_wait_forgotten\(s, r->waiter\);/bool gone = false;/' plain test_wait.the_child_wakes_its_own 'a wake-up is spent on who is gone'
@@ -246,7 +246,7 @@ core_mutant called-pinned wait.c 's/^        s->due = 0; .*/        rg_call_woke
 core_mutant never-called wait.c 's/^        s->due = 0; .*//' plain test_wait.later 'nobody looks whom to call'
 core_mutant called-in-calls wait.c 's/if \(calling\) return;//' plain test_wait.later 'depth grows with the number of those who were woken'
 core_mutant called-freed wait.c '/^bool rg_wait_notify/,/^}/s/rg_fetch_add\(&w->linked, 1\);.*//' asan test_wait.later 'it leaves, and is called when it is gone'
-core_mutant newest-first wait.c 's/rg_list_first\(s, l\); at && woken < n/rg_list_at(l, rg_read(\&s->domain->space, s->index, \&l->prev)); at \&\& woken < n/' \
+core_mutant newest-first wait.c 's/rg_list_first\(s, l\); (at && at->seq <= last && woken < n)/rg_list_at(l, rg_read(\&s->domain->space, s->index, \&l->prev)); \1/' \
     plain test_wait.the_oldest_first 'who came last is woken first'
 core_mutant wake-some-looks-first wait.h '/^static inline size_t rg_wake_some/,/^}/s/rg_somebody_waits\(s\)/rg_load_rlx(\&s->domain->waiting)/' \
     weak wait.take 'the writer may look for waiters before it writes'

@@ -20,7 +20,7 @@ engine_mutant left-reads-dropped evaluate.c 's/^        rx_rollback\(r, c->mark\
 engine_mutant writes-survive-rollback log.c '/^void rx_rollback/,/^}/s/^        e->cur = u\.cur;//' any "$T/test_choice.py $T/test_choice_laws.py $T/test_log.py" \
     'what a branch not taken wrote is committed'
 engine_mutant hard-choice evaluate.c 's/o = backtrack\(r, &s, base, nested\);/o = RX_BLOCK;/' any $T/test_choice.py 'a choice never tries the right side'
-engine_mutant no-cut evaluate.c 's/if \(!is_tentative\(r, \(size_t\)f\.previous\)\) r->choices.*/;/' any $T/test_guard_attempt_computed.py \
+engine_mutant no-cut evaluate.c 's/^            pass\(r, \(size_t\)f\.previous, nested\);/            ;/' any $T/test_guard_attempt_computed.py \
     'attempt() gives its default although its reagent came through'
 engine_mutant retry-blocks evaluate.c 's/if \(o == RX_BLOCK\) o = backtrack/if (o == RX_BLOCK || o == RX_RETRY) o = backtrack/' \
     any "$T/test_choice.py $T/test_guard_attempt_computed.py $T/test_honest_choice.py $T/test_linearizability.py $T/test_conservation.py" \
@@ -70,7 +70,7 @@ engine_mutant kept-by-waiting park.c '/^static void settle_debt/,/^}/s/if \(\(e-
     'who waits again for something else keeps the wake-up'
 engine_mutant kept-by-committing commit.c 's/\(e->vacant \|\| n < 0\)/1/' any $T/test_wake_one.py \
     'who has looked, or put, keeps the wake-up'
-engine_mutant not-owed-unless-woken park.c '/^rx_outcome rx_park/,/^}/s/if \(o != RX_RETRY\) rx_pass_on\(r\);/if (o != RX_RETRY \&\& r->owes) rx_used_wakeup(r);/' any $T/test_wake_one.py \
+engine_mutant not-owed-unless-woken park.c '/^rx_outcome rx_park/,/^}/s/^        rx_pass_on\(r\);/        if (r->owes) rx_used_wakeup(r);/' any $T/test_wake_one.py \
     'a wait that ends otherwise just as it is woken keeps the wake-up'
 engine_mutant own-empty-is-empty queue.c 's/e->vacant \|= !head;/e->vacant = 1;/' any $T/test_wake_one.py \
     'who has taken all there is waits as one who found nothing'
@@ -150,9 +150,9 @@ engine_mutant join-too-early evaluate.c 's/if \(--j->left\) return RX_BLOCK;/if 
     'a join goes on without its last part'
 engine_mutant partner-error-is-ours evaluate.c 's/party > 0, 0\)\) o = rx_fail_party\(r, party\);/0, 0)) o = RX_ERROR;/' any "$T/test_channel.py $T/test_rendezvous.py $T/test_explored_rendezvous.py" \
     "a partner's error is raised here"
-engine_mutant cut-by-a-match evaluate.c 's/if \(!is_tentative\(r, \(size_t\)f\.previous\)\)/if (1)/' any $T/test_channel.py \
+engine_mutant cut-by-a-match evaluate.c 's/r->choices\.at\[choice\]\.passed = r->choices\.n;/r->choices.at[choice].kind = CHOICE_CUT;/' any $T/test_channel.py \
     'attempt() waits where its partner could not end'
-engine_mutant gone-unseen channel.c 's/if \(!last\) count_arrival\(s, &side->offers\);//' any $T/test_channel.py \
+engine_mutant gone-unseen channel.c 's/if \(!last\) rg_list_disturb\(s, &side->offers\);//' any $T/test_channel.py \
     'who is about to wait is not told that nobody can come'
 engine_mutant gone-untold channel.c 's/^            rg_wait_notify\(s, .*/            ;/' any "$T/test_channel.py $T/test_catalyst.py" \
     'who waits is not told that nobody can come'
@@ -176,7 +176,7 @@ engine_mutant tx-outlives direct.c 's/if \(tx->thread != PyThread_get_thread_ide
     'another thread uses a transaction'
 engine_mutant direct-unvalidated direct.c 's/o = rx_leave\(r\); \/\* validates.*/rx_settle(r); rx_flush_drops(r);/' any $T/test_direct_style_races.py \
     'a function in direct style sees two states'
-engine_mutant direct-keeps-nothing direct.c 's/^        if \(r->log\.n == known && r->kept/        if (r->kept/' any $T/test_direct_style_races.py \
+engine_mutant direct-keeps-nothing direct.c 's/^        if \(r->log\.n == words && r->kept/        if (r->kept/' any $T/test_direct_style_races.py \
     'words in the log are gone'
 engine_mutant elder-never-resigns engine.c 's/^    if \(elder\) rg_elder_resign\(rg_here_quietly\(t->st\)\);//' any $T/test_fairness.py \
     'an elder stays one for ever'

@@ -2,6 +2,7 @@
 # Breaks the library on purpose, one way at a time, on copies, and says which test notices.
 #
 #   tests/mutants/run.sh [--core | --engine] [--jobs N] [NAME]...
+#   tests/mutants/run.sh --stale                          names those whose edit changes nothing any more
 #
 # core.sh lists the mutants of csrc/core, which tests/core and tests/explore kill; engine.sh those of csrc/objects,
 # which the tests in Python kill (PYTHON=... with pytest and hypothesis; default .venv/bin/python). N at once, by
@@ -16,16 +17,32 @@ trap 'rm -rf "$work"' EXIT
 export RG_WARNINGS='' RG_HANG_SECONDS=${RG_HANG_SECONDS:-4} RG_TEST_SECONDS=${RG_TEST_SECONDS:-0.5}
 CC=${CC:-cc}
 PYTHON=${PYTHON:-$root/.venv/bin/python}
-kinds="core engine" wanted=() jobs=$(nproc)
+kinds="core engine" wanted=() jobs=$(nproc) stale=0
 while [ $# -gt 0 ]; do
     case $1 in
         --core | --engine) kinds=${1#--} ;;
         --jobs) jobs=$2; shift ;;
-        -*) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        --stale) stale=1 ;;
+        -*) sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
         *) wanted+=("$1") ;;
     esac
     shift
 done
+
+if [ "$stale" = 1 ]; then
+    mutants=0
+    looked_at() { # looked_at DIRECTORY NAME FILE SED ...
+        mutants=$((mutants + 1))
+        ! sed -E "$4" "$1/$3" | cmp -s - "$1/$3" || echo "$2: its edit changes nothing in $3" | tee -a "$work/stale"
+    }
+    core_mutant() { looked_at "$root/csrc/core" "$@"; }
+    engine_mutant() { looked_at "$root/csrc/objects" "$@"; }
+    # shellcheck source=/dev/null
+    for kind in $kinds; do . "$here/$kind.sh"; done
+    echo "$mutants mutants"
+    [ ! -e "$work/stale" ]
+    exit
+fi
 
 # in_turn FUNCTION NAME ARGUMENT...: in the background, in a directory of its own, $work/NAME.
 in_turn() {
