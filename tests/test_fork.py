@@ -138,7 +138,7 @@ def pass_round(bag: Bag[int], deque: Deque[int], own: WorkStealingDeque[int]) ->
 
 def all_of(bag: Bag[int], deque: Deque[int], own: WorkStealingDeque[int]) -> list[int]:
     while len(own):
-        own.steal()
+        bag.put(own.steal())
     return sorted([*bag, *deque])
 
 
@@ -157,9 +157,9 @@ def test_of_several_ends() -> None:
         race(*(partial(pass_round, bag, deque, own) for _ in range(2)), meanwhile=[partial(deque.append, 1)])
 
     def forks() -> None:
+        to_own, from_own = attempt(bag.get >> own.push), attempt(own.pop >> bag.put)
         for _ in range(3 * STRESS):
-            own.push(0)
-            own.pop()
+            to_own(), from_own(), to_own()
             in_child(child)
 
     race(forks, meanwhile=[partial(pass_round, bag, deque, own), partial(pass_round, bag, deque, own)])
