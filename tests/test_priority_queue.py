@@ -111,10 +111,9 @@ def test_arguments_are_the_standard_librarys(kind: type) -> None:
 def test_maxsize(kind: type) -> None:
     assert kind(-5).maxsize == kind(None or 0).maxsize == 0
     for bad in ("1", 1.5, None):
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match="maxsize must be an integer, not"):
             kind(bad)
-    with pytest.raises(OverflowError):
-        kind(2**70)
+    assert kind(2**70).maxsize == sys.maxsize
     queue = filled(kind, range(3))
     queue.maxsize = 3
     with pytest.raises(standard.Full):

@@ -55,3 +55,20 @@ PyObject *rg_wait_for(rg_state *st, const rg_op *op, PyObject *owner, rg_blockin
 {
     return rg_wait_with(st, op, owner, Py_None, how, empty);
 }
+
+#define MAXSIZE_MOST ((int64_t)1 << 61) /* stands for all that a word cannot hold */
+
+bool rg_maxsize(PyObject *o, int64_t *n)
+{
+    if (!PyIndex_Check(o)) {
+        PyErr_Format(PyExc_TypeError, "maxsize must be an integer, not '%.100s'", Py_TYPE(o)->tp_name);
+        return false;
+    }
+    *n = PyNumber_AsSsize_t(o, NULL); /* clips */
+    if (*n == -1 && PyErr_Occurred()) return false;
+    if (*n > MAXSIZE_MOST) *n = MAXSIZE_MOST;
+    if (*n < -MAXSIZE_MOST) *n = -MAXSIZE_MOST;
+    return true;
+}
+
+PyObject *rg_maxsize_object(int64_t n) { return PyLong_FromSsize_t(n == MAXSIZE_MOST ? PY_SSIZE_T_MAX : (Py_ssize_t)n); }

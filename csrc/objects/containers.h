@@ -1,4 +1,4 @@
-/* containers.h - what Stack and Queue share: blocking direct calls, and securing a payload. */
+/* containers.h - what containers share: blocking direct calls, how many items there may be, and securing a payload. */
 #ifndef RG_CONTAINERS_H
 #define RG_CONTAINERS_H
 
@@ -19,6 +19,10 @@ bool rg_parse_blocking(rg_state *, const char *name, PyObject *const *args, Py_s
 PyObject *rg_wait_for(rg_state *, const rg_op *op, PyObject *owner, rg_blocking, PyObject *empty);
 /* The same with x for its input. */
 PyObject *rg_wait_with(rg_state *, const rg_op *op, PyObject *owner, PyObject *x, rg_blocking, PyObject *blocked);
+
+/* What a user says for maxsize, as any word can hold it. False: error set. */
+bool rg_maxsize(PyObject *, int64_t *);
+PyObject *rg_maxsize_object(int64_t);
 
 /* The payload's reference changes from the node to the caller. Others may be looking at it: then
  * the caller gets a new one and the node's goes after a grace period. Pinned; one place reserved. */

@@ -43,21 +43,6 @@ static PyObject *queue_full(PyObject *self, PyObject *Py_UNUSED(ignored))
 
 /* ---- what it is ------------------------------------------------------------------------------------ */
 
-#define MAXSIZE_MOST ((int64_t)1 << 61) /* stands for all that a word cannot hold */
-
-static bool maxsize_of(PyObject *o, int64_t *n)
-{
-    if (!PyIndex_Check(o)) {
-        PyErr_Format(PyExc_TypeError, "maxsize must be an integer, not '%.100s'", Py_TYPE(o)->tp_name);
-        return false;
-    }
-    *n = PyNumber_AsSsize_t(o, NULL); /* clips */
-    if (*n == -1 && PyErr_Occurred()) return false;
-    if (*n > MAXSIZE_MOST) *n = MAXSIZE_MOST;
-    if (*n < -MAXSIZE_MOST) *n = -MAXSIZE_MOST;
-    return true;
-}
-
 static PyObject *queue_maxsize(PyObject *self, void *Py_UNUSED(c))
 {
     QueueObject *q = (QueueObject *)self;
@@ -66,7 +51,7 @@ static PyObject *queue_maxsize(PyObject *self, void *Py_UNUSED(c))
     rg_pin(s);
     int64_t n = (int64_t)rg_read(&q->st->domain->space, s->index, &q->q.maxsize);
     rg_unpin(s);
-    return PyLong_FromSsize_t(n == MAXSIZE_MOST ? PY_SSIZE_T_MAX : (Py_ssize_t)n);
+    return rg_maxsize_object(n);
 }
 
 static int queue_set_maxsize(PyObject *self, PyObject *o, void *Py_UNUSED(c))
@@ -77,7 +62,7 @@ static int queue_set_maxsize(PyObject *self, PyObject *o, void *Py_UNUSED(c))
         PyErr_SetString(PyExc_AttributeError, "maxsize cannot be deleted");
         return -1;
     }
-    if (!maxsize_of(o, &n)) return -1;
+    if (!rg_maxsize(o, &n)) return -1;
     rg_slot *s = rg_begin(q->st, q, "maxsize");
     if (!s) return -1;
     rg_pin(s);

@@ -304,15 +304,15 @@ PyObject *rg_record_shutdown(PyObject *self, PyObject *args, PyObject *kw)
 
 static bool set_limit(RecordObject *q, PyObject *maxsize)
 {
-    Py_ssize_t n = PyNumber_AsSsize_t(maxsize, PyExc_OverflowError);
-    if (n == -1 && PyErr_Occurred()) return false;
+    int64_t n;
+    if (!rg_maxsize(maxsize, &n)) return false;
     return reform(q, "maxsize", 1, n > 0 ? (uint64_t)n << 1 : 0, false, false);
 }
 
 static PyObject *get_maxsize(PyObject *self, void *Py_UNUSED(c))
 {
     facts f;
-    return look((RecordObject *)self, "maxsize", &f) ? PyLong_FromUnsignedLongLong(f.limit) : NULL;
+    return look((RecordObject *)self, "maxsize", &f) ? rg_maxsize_object((int64_t)f.limit) : NULL;
 }
 
 static int set_maxsize(PyObject *self, PyObject *value, void *Py_UNUSED(c))
