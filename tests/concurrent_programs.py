@@ -24,7 +24,8 @@ from typing import Any, ClassVar
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from racing import GIL, STRESS, race
+import racing
+from racing import GIL, race
 from reagents.testing import Operation, Spec, check
 from shrinking import Shape, shrunk
 from specs import EMPTY
@@ -216,7 +217,7 @@ def check_programs(
     # depends on the interleaving.
     @settings(
         deadline=None,
-        max_examples=examples * STRESS,
+        max_examples=racing.examples(examples),
         database=None,
         phases=[Phase.generate],
         report_multiple_bugs=False,

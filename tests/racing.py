@@ -23,10 +23,18 @@ import reagents
 #: Multiplies the length of the stress tests; 1 keeps the whole suite short enough for two cores.
 STRESS = int(os.environ.get("REAGENTS_STRESS", "1"))
 
+#: The part to make of the examples that are meant: where the same code is tested many times over, less is enough.
+_EXAMPLES = float(os.environ.get("REAGENTS_EXAMPLES", "1"))
+
 #: A thread that has not come back after this many seconds is lost, and the test says so.
 PATIENCE = 60.0
 
 GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def examples(n: int) -> int:
+    """How many examples of a property to try, where n are meant."""
+    return max(1, round(n * STRESS * _EXAMPLES))
 
 
 @contextlib.contextmanager

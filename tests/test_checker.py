@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checker_histories import NEVER, RIGHT, WRONG, KeyedSpec, op
+from racing import examples
 from reagents.testing import Operation, Spec, Verdict, check, read_only
 from specs import EMPTY, QueueSpec, StackSpec, WordSpec
 
@@ -144,7 +145,7 @@ def histories(draw: Callable[..., Any], spec: Spec) -> list[Operation]:
 def test_agrees_with_brute_force(spec: type[Spec]) -> None:
     seen: set[bool] = set()
 
-    @settings(deadline=None, max_examples=300)
+    @settings(deadline=None, max_examples=examples(300))
     @given(histories(spec()))
     def compare(history: list[Operation]) -> None:
         verdict = check(history, spec)
@@ -160,7 +161,7 @@ def test_agrees_with_brute_force(spec: type[Spec]) -> None:
     assert seen == {True, False}, "the histories were all of one kind"
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(histories(TogetherSpec()))
 def test_partitions_change_no_verdict(history: list[Operation]) -> None:
     together = check(history, TogetherSpec)
@@ -303,7 +304,7 @@ def test_a_choice_that_shows_only_later(side: str) -> None:
     assert len(verdict.longest) == 4
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=examples(200))
 @given(st.data())
 def test_choices_agree_with_brute_force(data: st.DataObject) -> None:
     history = []

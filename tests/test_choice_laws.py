@@ -9,12 +9,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from model import READING, WRITING, Program, State, World, build, programs, search, small, states, straight_programs
-from racing import STRESS
+from racing import examples
 from reagents import attempt, identity
 
 NOTHING = object()
 
-checked = settings(max_examples=150 * STRESS, deadline=None)
+checked = settings(max_examples=examples(150), deadline=None)
 
 
 def modelled(program: Program, state: State, x: Any) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from concurrent_programs import Subject, call, check_programs, pause
 from lockfree import Binding, Map, Queue
-from racing import STRESS, parked, race, settle, soon
+from racing import STRESS, examples, parked, race, settle, soon
 from reagents import BLOCK, attempt, const, stats
 from reagents.testing import Spec, read_only
 
@@ -70,7 +70,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 
 
 @given(st.lists(st.tuples(st.sampled_from(sorted(OPERATIONS)), keys, st.integers(0, 9)), max_size=60))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_a_map_does_what_a_dict_does(steps: list[tuple[str, Any, int]]) -> None:
     m: Map[Any, Any] = Map()
     d: dict[Any, Any] = {}

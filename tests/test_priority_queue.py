@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from conventions import check_reagent_method, check_signature, check_type
 from lockfree import LifoQueue, PriorityQueue, Queue, ShutDown
-from racing import STRESS, Background, Parked, race, settle, soon
+from racing import STRESS, Background, Parked, examples, race, settle, soon
 from reagents import Ref, attempt, const, guard, stats
 
 KINDS = [PriorityQueue, LifoQueue]
@@ -286,7 +286,7 @@ def test_behaves_like_the_model(kind: type, steps: list[tuple[Any, ...]], maxsiz
     assert queue.snapshot() == [x for x, _ in model]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.lists(st.integers(0, 10**6), max_size=300), st.randoms(use_true_random=False))
 def test_large_mixtures_agree_with_heapq(items: list[int], draw: random.Random) -> None:
     queue: PriorityQueue[int] = PriorityQueue()

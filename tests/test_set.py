@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lockfree import Set
-from racing import STRESS, parked, race
+from racing import STRESS, examples, parked, race
 from reagents import attempt
 
 item = st.one_of(st.integers(0, 20), st.integers(0, 20).map(str), st.integers(0, 20).map(lambda n: (n,)))
@@ -45,7 +45,7 @@ OPERATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
 
 
 @given(st.lists(st.tuples(st.sampled_from(sorted(OPERATIONS)), item, items), max_size=30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_set_does_what_a_set_does(steps: list[tuple[str, Any, list[Any]]]) -> None:
     ours: Set[Any] = Set()
     theirs: set[Any] = set()

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from conventions import check_reagent_method, check_signature
 from lockfree import Map, Queue, SortedMap, Stack
 from no_memory import check as check_without_memory
-from racing import GIL, STRESS, Background, parked, race, settle, soon
+from racing import GIL, STRESS, Background, examples, parked, race, settle, soon
 from reagents import Ref, attempt, const, identity, reagent, stats
 
 
@@ -261,7 +261,7 @@ def test_order_without_sense_does_no_harm() -> None:
     assert list(m) == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.data(), st.booleans())
 def test_model(data: st.DataObject, in_python: bool) -> None:
     kind: Any = Key if in_python else number

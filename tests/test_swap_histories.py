@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from concurrent_programs import pause
 from lockfree import Exchanger
-from racing import STRESS, race
+from racing import examples, race
 from reagents import attempt, channel, computed, const, lift, reagent, stats
 
 WAIT = 0.002
@@ -101,7 +101,7 @@ def test_swaps_match(what: str) -> None:
 
     @settings(
         deadline=None,
-        max_examples=60 * STRESS,
+        max_examples=examples(60),
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
