@@ -121,6 +121,14 @@ static inline rg_tried rg_queue_try_put(rg_slot *s, rg_queue *q, rg_node *n, rg_
     return RG_TRIED_DONE;
 }
 
+/* Head is about to pass h on to `next`, its link for good: tail first. Not one CAS alone: it fails too where a reaction that
+ * is to fail itself, for h was the last node to it, has a reference on tail for a while. Pinned. */
+static inline void rg_queue_take_tail_along(rg_slot *s, rg_queue *q, uint64_t h, uint64_t next)
+{
+    /* no clock: see rg_queue_last */
+    while (rg_read(&s->domain->space, s->index, &q->tail) == h && !rg_cas(&q->tail, h, next)) {}
+}
+
 /* Pinned. *old is the dummy that was, for the caller to retire; *value the payload. */
 static inline rg_tried rg_queue_try_get(rg_slot *s, rg_queue *q, rg_node **old, uint64_t *value)
 {
@@ -131,10 +139,7 @@ static inline rg_tried rg_queue_try_get(rg_slot *s, rg_queue *q, rg_node **old, 
     if (__builtin_expect(rg_is_ref(next), 0)) return RG_TRIED_BUSY;
     if (rg_queue_ends(next)) return next ? RG_TRIED_CLOSED : RG_TRIED_EMPTY;
     uint64_t tail = rg_load(&q->tail);
-    if (__builtin_expect(tail == h || rg_is_ref(tail), 0)) {
-        tail = rg_read(&s->domain->space, s->index, &q->tail);
-        if (tail == h) rg_cas(&q->tail, h, next); /* no clock: see rg_queue_last */
-    }
+    if (__builtin_expect(tail == h || rg_is_ref(tail), 0)) rg_queue_take_tail_along(s, q, h, next);
     *value = rg_node_of(next)->value;
     return __builtin_expect(rg_cas_once(&s->desc, &q->head, h, next), 1) ? RG_TRIED_DONE : RG_TRIED_LOST;
 }

@@ -143,7 +143,7 @@ static rx_outcome move_tail(rx *r, QueueObject *q, uint64_t dummy, uint64_t next
         /* What this reaction would put there cannot be put any more. */
         if (on != next) return RX_RETRY;
         /* The list goes on for everybody: helping is enough, and tail only moves forward. */
-        if (rg_read(sp, r->slot->index, &q->q.tail) == dummy) rg_cas(&q->q.tail, dummy, next);
+        rg_queue_take_tail_along(r->slot, &q->q, dummy, next);
         return RX_DONE;
     }
     rx_entry *tail = rx_read_private(r, &q->q.tail, WORD_NODE, NULL);

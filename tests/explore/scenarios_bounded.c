@@ -133,7 +133,7 @@ static int64_t move(rg_slot *s, int64_t v)
         if (end) continue;
         rg_node *n = rg_node_new(s, (uint64_t)v);
         rg_node_place(n, rg_node_position(last) + 1);
-        if (rg_read(SPACE, s->index, &queue->tail) == h) rg_cas(&queue->tail, h, next);
+        rg_queue_take_tail_along(s, queue, h, next);
         int64_t value = (int64_t)rg_node_of(next)->value;
         rg_cas_entry e[] = { { &queue->head, h, next }, { &last->next, 0, rg_node_word(n) } };
         if (rg_kcas(SPACE, s->index, e, 2) == RG_SUCCEEDED) {

@@ -1,7 +1,8 @@
 /* scenarios_structures.c - queue, stack, and moves between two stacks, with retirement and reclaiming.
  *
  * A program is a string for each thread:
- *   p put, g get; u push, o pop (stack 1); U, O (stack 2); m move from 1 to 2;
+ *   p put, g get; as reactions do it: c put, which leaves tail to others; x put and get at once, of an empty queue
+ *   u push, o pop (stack 1); U, O (stack 2); m move from 1 to 2;
  *   v push, l pop (stack 1) that begin as if they had lost their first CAS: by way of elimination
  *   h hold the top node of stack 1, and look at it unpinned
  *   f reclaim (rg_flush); r one round of it when the next operation unpins, which is due after some 32
@@ -49,6 +50,42 @@ static int64_t get(rg_slot *s)
     int64_t r = any ? (int64_t)v : S_NONE;
     x_return(op, r);
     return r;
+}
+
+static void put_composed(rg_slot *s, int64_t v)
+{
+    x_op *op = x_call(S_PUT, v, 0);
+    rg_node *n = rg_node_new(s, (uint64_t)v);
+    rg_pin(s);
+    for (rg_node *last;;) {
+        last = rg_queue_last(s, queue);
+        rg_node_place(n, rg_node_position(last) + 1);
+        if (rg_cas1(SPACE, s->index, &last->next, 0, rg_node_word(n))) break;
+    }
+    rg_unpin(s);
+    x_return(op, 0);
+}
+
+/* What is put is what is got, past tail, which therefore comes along. Where there is something else, or it has lost,
+ * nothing happens. */
+static void put_and_get(rg_slot *s, int64_t v)
+{
+    rg_node *n = rg_node_new(s, (uint64_t)v);
+    X_REQUIRE(rg_reserve(s, 1), "memory");
+    rg_pin(s);
+    rg_node *last = rg_queue_last(s, queue);
+    uint64_t h = rg_read(SPACE, s->index, &queue->head);
+    rg_node_place(n, rg_node_position(last) + 1);
+    rg_cas_entry e[] = {
+        { &last->next, 0, rg_node_word(n) },
+        { &queue->head, h, rg_node_word(n) },
+        { &queue->tail, h, rg_node_word(n) },
+    };
+    if (h == rg_node_word(last) && rg_kcas(SPACE, s->index, e, 3) == RG_SUCCEEDED)
+        rg_retire(s, last, expired);
+    else
+        rg_retire(s, n, rg_node_reclaim); /* helpers may know it */
+    rg_unpin(s);
 }
 
 static void push_from(rg_slot *s, unsigned which, int64_t v, rg_tried t)
@@ -122,6 +159,8 @@ static void play(rg_slot *s, const char *what, int64_t first)
         switch (*what) {
         case 'p': put(s, v); break;
         case 'g': get(s); break;
+        case 'c': put_composed(s, v); break;
+        case 'x': put_and_get(s, v); break;
         case 'u': push(s, 0, v); break;
         case 'o': pop(s, 0); break;
         case 'U': push(s, 1, v); break;
@@ -228,6 +267,9 @@ const x_scenario s_structures[] = {
     { QUEUE(3, "p-g-g", "p", { "p", "g", "g" }) },
     /* a put that stalls before it moves tail, a get that passes it, a put that begins at the old tail */
     { QUEUE(3, "p-gf-p", "", { "p", "gf", "p" }) },
+    /* a get that finds tail behind, and a reaction about to fail that has its reference on tail */
+    { QUEUE(2, "cgf-x", "", { "cgf", "x" }) },
+    { QUEUE(2, "c-xg", "", { "c", "xg" }) },
     { STACKS(2, "stack.push-pop", "", { "u", "o" }), .brute = true },
     { STACKS(2, "stack.push-push", "", { "u", "u" }), .brute = true },
     { STACKS(2, "stack.pop-pop", "uu", { "o", "o" }), .brute = true },

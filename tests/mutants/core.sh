@@ -141,7 +141,9 @@ core_mutant pop-by-store stack.h 's/rg_cas_once\(&s->desc, &st->head, h, below\)
     plain test_structures.pops_race 'two pops take one node'
 core_mutant put-by-store queue.h 's/!rg_cas_once\(&s->desc, &t->next, 0, rg_node_word\(n\)\)/(rg_store(\&t->next, rg_node_word(n)), 0)/' \
     plain test_structures.queue_is_fifo 'two puts on one node'
-core_mutant get-leaves-tail queue.h '/if \(tail == h\) rg_cas/d' plain test_structures.tail_is_helped 'tail falls behind head'
+core_mutant get-leaves-tail queue.h 's/ 0\)\) rg_queue_take_tail_along\(.*/ 0)) {}/' plain test_structures.tail_is_helped 'tail falls behind head'
+core_mutant get-tries-tail-once queue.h '/^static inline void rg_queue_take_tail_along/,/^}/s/    while \((.*) && !(rg_cas.*)\) \{\}/    if (\1) \2;/' \
+    explore queue.cgf-x 'the same, where a reaction that fails has its reference on tail'
 core_mutant value-of-dummy queue.h 's/\*value = rg_node_of\(next\)->value;/*value = rg_node_of(h)->value;/' plain test_structures.queue_is_fifo 'the payload of the node before'
 
 core_mutant room-for-one-more queue.h 's/return rg_ahead\(head \+ rg_load_rlx\(&q->limit\), p\) >= 0;/return rg_ahead(head + rg_load_rlx(\&q->limit), p) >= -1;/' \
