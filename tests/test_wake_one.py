@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from lockfree import LifoQueue, PriorityQueue, Queue, Stack
-from racing import PATIENCE, Background, soon
-from reagents import Ref, attempt, choice, computed, const, guard, stats
+from lockfree import Bag, Deque, LifoQueue, PriorityQueue, Queue, Stack, WorkStealingDeque
+from racing import GIL, PATIENCE, Background, soon
+from reagents import Ref, attempt, choice, computed, const, guard, identity, stats
 from waiting import Interrupt, Once, handling, needs_signals
 
 SHAPES = {
@@ -23,6 +23,9 @@ SHAPES = {
     "stack": (Stack, "push", "pop"),
     "lifo": (LifoQueue, "put", "get"),
     "priority": (PriorityQueue, "put", "get"),
+    "deque": (Deque, "append", "popleft"),
+    "bag": (Bag, "put", "get"),
+    "stealing": (WorkStealingDeque, "push", "steal"),  # the thread of the test is its owner
 }
 
 
@@ -32,7 +35,10 @@ class Shape:
     def __init__(self, kind: str) -> None:
         make, put, take = SHAPES[kind]
         self.it: Any = make()
-        self.put, self.take, self.peek = getattr(self.it, put), getattr(self.it, take), self.it.peek
+        self.put, self.take = getattr(self.it, put), getattr(self.it, take)
+        if kind == "deque":
+            self.take = self.take >> identity  # called by itself it does not wait
+        self.words = {"queue": 2, "bag": 1 if GIL else 4, "stealing": 3}.get(kind, 1)  # that a take of two waits for, with one there
 
     def __len__(self) -> int:
         return len(self.it)
@@ -116,8 +122,9 @@ def test_put_and_taken_in_one_step_wakes_nobody() -> None:
     assert sorted(w.result() for w in waiters) == [2, 3]
 
 
+@pytest.mark.parametrize("items", [kind for kind in SHAPES if hasattr(SHAPES[kind][0], "peek")], indirect=True)
 def test_who_peeks_passes_it_on(items: Shape) -> None:
-    peeking = waiting_for(items.peek, items.peek)
+    peeking = waiting_for(items.it.peek, items.it.peek)
     taking = waiting_for(items.take)
     items.put("x")
     assert [w.result() for w in [*peeking, *taking]] == ["x"] * 3
@@ -153,7 +160,7 @@ def test_two_who_want_two_do_not_wake_each_other_for_ever(items: Shape) -> None:
     wakeups = Wakeups()
     items.put(1)
     soon(lambda: wakeups.count >= 2, "both have looked")
-    parked(4 if isinstance(items.it, Queue) else 2)
+    parked(2 * items.words)
     assert wakeups.count == 2
     for n in range(3):
         items.put(n)
@@ -338,6 +345,7 @@ def test_a_child_wakes_nobody_of_its_parent(items: Shape) -> None:
     assert sorted(w.result() for w in waiters) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("items", ["queue", "stack", "lifo", "priority"], indirect=True)
 def test_a_thousand(items: Shape) -> None:
     n = 1000
     taken: list[Any] = []

@@ -98,12 +98,14 @@ static rx_outcome step_get(rx *r, Reagent *n, PyObject *x, PyObject **y)
         }
         if (e && e->cur) return take_top(r, stack, e, y);
     }
+    bool vacant = true; /* else it is what this reaction has left of the bag that is empty */
     for (unsigned i = 0; i < STACKS; i++) {
         rx_entry *e = head_of(r, b, &b->shelves[i].stack);
         if (!e) return RX_ERROR;
         if (e->cur) return take_top(r, &b->shelves[i].stack, e, y);
-        e->vacant |= !e->old;
+        vacant &= !e->old;
     }
+    for (unsigned i = 0; i < STACKS; i++) rx_find(r, &b->shelves[i].stack.head)->vacant |= vacant;
     return RX_BLOCK;
 }
 

@@ -76,6 +76,8 @@ engine_mutant own-empty-is-empty queue.c 's/e->vacant \|= !head;/e->vacant = 1;/
     'who has taken all there is waits as one who found nothing'
 engine_mutant own-empty-stack stack.c 's/head->vacant \|= !head->old;/head->vacant = 1;/' any $T/test_wake_one.py \
     'who has taken all there is waits as one who found nothing'
+engine_mutant own-empty-bag bag.c 's/vacant &= !e->old;//' any $T/test_wake_one.py \
+    'the last item of a bag, which the reaction itself would take, counts as none to the others who wait'
 engine_mutant putters-are-takers queue.c '/^bool rg_queue_next_of/,/^}/s/rx_is_part\(\*entry, &q->takers, PART_QUEUE_LINK\);/rx_is_part(*entry, \&q->takers, PART_QUEUE_LINK);\n    (*entry)->vacant |= !(*entry)->old;/' \
     any $T/test_wake_one.py 'who has put waits for an item'
 engine_mutant one-for-three commit.c 's/case PART_QUEUE_LINK: return 1;/case PART_QUEUE_LINK: return !e->private_;/' any $T/test_wake_one.py \
