@@ -136,6 +136,39 @@ def pass_round(bag: Bag[int], deque: Deque[int], own: WorkStealingDeque[int]) ->
         deque.rotate()
 
 
+def test_a_deque_whose_owner_stays_behind_has_another() -> None:
+    own = WorkStealingDeque([1])  # the main thread's
+
+    def refused(*others: Any) -> None:
+        for call in others:
+            with pytest.raises(RuntimeError, match="not the owner"):
+                Background(call).result()
+
+    def of_the_owner() -> None:
+        refused(own.pop, lambda: own.push(0))
+        assert own.pop() == 1
+        own.push(2)
+        refused(own.pop)
+        in_child(lambda: Background(own.steal).result())
+
+    def of_another() -> None:
+        own.push(2)
+        assert (own.pop(), (own.pop >> str)()) == (2, "1")
+        own.push(3)
+        refused(own.pop, lambda: attempt(own.pop)())
+        in_child(lambda: (own.pop(), refused(own.pop)))
+
+    def of_one_that_starts_another() -> None:
+        Background(lambda: own.push(2)).result()
+        with pytest.raises(RuntimeError, match="not the owner"):
+            own.pop()
+        assert len(own) == 2
+
+    in_child(of_the_owner)
+    Background(lambda: (in_child(of_another), in_child(of_one_that_starts_another))).result()
+    assert own.pop() == 1
+
+
 def all_of(bag: Bag[int], deque: Deque[int], own: WorkStealingDeque[int]) -> list[int]:
     while len(own):
         bag.put(own.steal())

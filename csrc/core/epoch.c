@@ -407,6 +407,7 @@ void rg_domains_after_fork(void)
         while (l && !(l->domain == d && lease_holds(l))) l = l->next;
         rg_slot *mine = l ? l->slot : NULL;
         rg_buckets_reset(d);
+        d->survivor = (uint64_t)(uintptr_t)pthread_self();
         rg_elder_reset(d);
         /* Beyond `high` too, and `active` counted anew: the fork may have found a thread between
          * taking a slot and counting itself, or between counting itself out and giving it back. */

@@ -78,6 +78,7 @@ struct rg_domain {
     rg_word elder, elder_window; /* elder.h: which reaction is, or 0; ns */
     void (*give_way)(rg_slot *); /* how; the owner's, who knows what a thread may wait with. NULL: not at all */
     unsigned forks;  /* that this process has come out of; changes while it has one thread */
+    uint64_t survivor; /* of the last of them, the thread that forked: pthread_self() */
     rg_word orphans; /* rg_orphan list: rings that ended threads left behind */
     rg_word blocks[RG_MAX_BLOCKS];
     rg_domain *next_pooled;

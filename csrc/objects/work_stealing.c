@@ -14,15 +14,28 @@ typedef struct WorkStealingObject {
     PyObject *weakrefs;
     rg_chase_lev d;
     rg_takers takers;
-    rg_word owner; /* the thread's identity; 0: nobody has pushed or popped yet */
+    rg_word owner; /* the thread's identity, and forks << 48; 0: nobody has pushed or popped yet */
 } WorkStealingObject;
 
 static PyObject *payload(rg_node *n) { return (PyObject *)(uintptr_t)n->value; }
 
+#define FORKS_SHIFT 48 /* addresses of threads are below */
+
+/* Not its own store: the word is 0, or another thread's, or was ours before a fork. A child has one thread only of those that
+ * there were. Where that is not the owner nobody is any more, and the first to push or pop is, as in the beginning. */
+static RG_SLOW bool becomes_owner(WorkStealingObject *d, uint64_t owner, uint64_t me)
+{
+    rg_domain *domain = d->st->domain;
+    uint64_t then = owner & ~((1ULL << FORKS_SHIFT) - 1), who = owner ^ then, now = (uint64_t)domain->forks << FORKS_SHIFT;
+    bool gone = then != now && who != domain->survivor;
+    return (!owner || gone || who == (me ^ now)) && rg_cas(&d->owner, owner, me);
+}
+
 static bool is_owner(WorkStealingObject *d)
 {
-    uint64_t me = (uint64_t)PyThread_get_thread_ident(), owner = rg_load_rlx(&d->owner); /* relaxed: mine is my own store */
-    return __builtin_expect(owner == me, 1) || (!owner && rg_cas(&d->owner, 0, me));
+    uint64_t me = (uint64_t)PyThread_get_thread_ident() ^ (uint64_t)d->st->domain->forks << FORKS_SHIFT;
+    uint64_t owner = rg_load_rlx(&d->owner); /* relaxed: mine is my own store */
+    return __builtin_expect(owner == me, 1) || becomes_owner(d, owner, me);
 }
 
 static void refuse(const char *name)
@@ -338,7 +351,8 @@ static PyType_Slot slots[] = {
       "A worker's own tasks, which other workers may steal: after Chase and Lev, SPAA 2005.\n\n"
       "The owner, which is the thread that first pushes or pops (an iterable is pushed by who makes it), pushes and pops at\n"
       "the bottom; any thread steals at the top. push, pop and steal are methods and reagents; of push and pop the\n"
-      "owner alone may run reactions. len is exact. At most 2**26 - 1 items.\n\n"
+      "owner alone may run reactions. In a child that another thread has forked there is no owner until one pushes or pops.\n"
+      "len is exact. At most 2**26 - 1 items.\n\n"
       ">>> from lockfree import WorkStealingDeque\n>>> d = WorkStealingDeque()\n>>> for task in 'abc': d.push(task)\n"
       ">>> d.pop(), d.steal(), len(d)\n('c', 'a', 1)" },
     { Py_tp_new, ws_new },
