@@ -116,10 +116,11 @@ class Deque(_Deque[_T]):
         >>> Deque("abca").index("a", 1)
         3
         """
-        try:
-            return self.snapshot().index(value, start, stop)
-        except ValueError:
-            raise ValueError(f"{value!r} is not in deque") from None
+        items = self.snapshot()
+        for i in range(*slice(at(start), at(stop)).indices(len(items))):
+            if items[i] is value or items[i] == value:
+                return i
+        raise ValueError(f"{value!r} is not in deque")
 
     def insert(self, index: SupportsIndex, value: _T, /) -> None:
         """Put value before index. IndexError if there is a maxlen, and it is reached. Never blocks. Lock-free.
@@ -150,11 +151,11 @@ class Deque(_Deque[_T]):
         """
 
         def step(items: list[_T]) -> _Items[_T, None]:
-            try:
-                del items[items.index(value)]
-            except ValueError:
-                raise ValueError("deque.remove(x): x not in deque") from None
-            return items, None
+            for i, item in enumerate(items):
+                if item is value or item == value:
+                    del items[i]
+                    return items, None
+            raise ValueError("deque.remove(x): x not in deque")
 
         self._change(step)
 

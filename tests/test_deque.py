@@ -360,3 +360,26 @@ def test_subclass_and_stack() -> None:
     s: Stack[int] = Stack()
     (mine.pop >> s.push)()
     assert s.pop() == 2
+
+
+def test_what_comparing_raises_is_what_is_raised() -> None:
+    class Incomparable:
+        def __eq__(self, other: object) -> bool:
+            raise ValueError("neither equal nor not")
+
+        __hash__ = None  # type: ignore[assignment]
+
+    d: Deque[Any] = Deque([Incomparable(), 1])
+    for call in (lambda: d.index(1), lambda: d.remove(1), lambda: d.count(1), lambda: 1 in d):
+        with pytest.raises(ValueError, match="neither equal nor not"):
+            call()
+    assert len(d) == 2
+    e = Deque("abcb")
+    for args in ((), (0,), (2,), (1, 2), (-1,), (-4, -2), (9,), (0, -9)):
+        try:
+            expected: Any = deque(e).index("b", *args)
+        except ValueError:
+            with pytest.raises(ValueError, match="'b' is not in deque"):
+                e.index("b", *args)
+        else:
+            assert e.index("b", *args) == expected
