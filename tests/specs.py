@@ -12,6 +12,7 @@ from reagents.testing import Spec, read_only
 EMPTY = "empty"
 FULL = "full"
 CLOSED = "closed"
+REFUSED = "refused"
 
 Answer = tuple[Any, Any]
 
@@ -46,6 +47,9 @@ class QueueSpec(Spec):
 
     def get_nowait(self, state: tuple[Any, ...]) -> Answer:
         return (state[1:], state[0]) if state else (state, EMPTY)
+
+    def put_then_get(self, state: tuple[Any, ...], x: Any) -> Answer:
+        return self.get_nowait((*state, x))
 
     @read_only
     def peek(self, state: tuple[Any, ...]) -> Answer:
@@ -133,6 +137,31 @@ class BagSpec(Spec):
     @read_only
     def size(self, state: int) -> Answer:
         return state, state
+
+
+class WorkStealingSpec(Spec):
+    """A row whose right end is the owner's. Who is not the owner is REFUSED; who it is, no one else's business."""
+
+    initial: tuple[Any, ...] = ()
+
+    def push(self, state: tuple[Any, ...], x: Any) -> list[Answer]:
+        return [((*state, x), None), (state, REFUSED)]
+
+    def pop(self, state: tuple[Any, ...]) -> list[Answer]:
+        return [(state[:-1], state[-1]) if state else (state, EMPTY), (state, REFUSED)]
+
+    def push_then_steal(self, state: tuple[Any, ...], x: Any) -> list[Answer]:
+        return [self.steal((*state, x)), (state, REFUSED)]
+
+    def steal(self, state: tuple[Any, ...]) -> Answer:
+        return (state[1:], state[0]) if state else (state, EMPTY)
+
+    def steal_two(self, state: tuple[Any, ...]) -> Answer:
+        return (state[2:], state[:2]) if len(state) > 1 else (state, EMPTY)
+
+    @read_only
+    def size(self, state: tuple[Any, ...]) -> Answer:
+        return state, len(state)
 
 
 class DequeSpec(Spec):

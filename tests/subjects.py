@@ -5,13 +5,27 @@ User functions call `pause`, so that other threads get into the middle of a reac
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
 
 from concurrent_programs import FRESH, Subject, call, pause, until_empty
-from lockfree import AtomicInt, Bag, Counter, Deque, Full, LifoQueue, PriorityQueue, Queue, ShutDown, SortedMap, Stack
+from lockfree import (
+    AtomicInt,
+    Bag,
+    Counter,
+    Deque,
+    Full,
+    LifoQueue,
+    PriorityQueue,
+    Queue,
+    ShutDown,
+    SortedMap,
+    Stack,
+    WorkStealingDeque,
+)
 from reagents import (
     BLOCK,
     Ref,
@@ -31,6 +45,7 @@ from specs import (
     CLOSED,
     EMPTY,
     FULL,
+    REFUSED,
     BagSpec,
     BoundedQueueSpec,
     CounterSpec,
@@ -43,6 +58,7 @@ from specs import (
     StackSpec,
     TwoWordsSpec,
     WordSpec,
+    WorkStealingSpec,
 )
 
 # Few values, so that compare-and-set often finds what it expects, and ABA happens.
@@ -100,12 +116,14 @@ class QueueSubject(Subject):
         call("put_composed", FRESH),
         call("get_nowait_composed"),
         call("get_nowait_waiting"),
+        call("put_then_get", FRESH),
         call("peek"),
         call("empty"),
     )
 
     def __init__(self) -> None:
         queue: Queue[int] = Queue()
+        self.put_then_get = lambda x: (const(x) >> queue.put >> paused >> queue.get)()
         self.put = queue.put
         self.get_nowait = queue.get_nowait
         self.empty = queue.empty
@@ -224,6 +242,50 @@ class BagSubject(Subject):
     def drain(self, run: Callable[..., Any]) -> None:
         run("size")
         until_empty(run, "get_nowait")
+
+
+class WorkStealingSubject(Subject):
+    """The owner is one of the threads that run at once: who makes it is refused, and so the set-up does nothing."""
+
+    spec = WorkStealingSpec
+    calls = st.one_of(
+        call("push", FRESH),
+        call("push_composed", FRESH),
+        call("push_then_steal", FRESH),
+        call("pop"),
+        call("pop_composed"),
+        call("steal"),
+        call("steal_composed"),
+        call("steal_waiting"),
+        call("steal_two"),
+        call("size"),
+    )
+
+    def __init__(self) -> None:
+        d: WorkStealingDeque[int] = WorkStealingDeque()
+        maker = threading.get_ident()
+
+        def of_the_owner(function: Callable[..., Any]) -> Callable[..., Any]:
+            def run(*args: Any) -> Any:
+                try:
+                    return REFUSED if threading.get_ident() == maker else function(*args)
+                except RuntimeError:
+                    return REFUSED
+
+            return run
+
+        self.push, self.pop = of_the_owner(d.push), of_the_owner(d.pop)
+        self.push_composed = of_the_owner(lambda x: (const(x) >> paused >> d.push)())
+        self.push_then_steal = of_the_owner(lambda x: (const(x) >> d.push >> paused >> d.steal)())
+        self.pop_composed = of_the_owner(attempt(d.pop >> paused, EMPTY))
+        self.steal, self.steal_composed = d.steal_nowait, attempt(d.steal >> paused, EMPTY)
+        self.steal_waiting = lambda: d.steal(timeout=WAIT)
+        self.steal_two = attempt((d.steal >> paused) * d.steal, EMPTY)
+        self.size = lambda: len(d)
+
+    def drain(self, run: Callable[..., Any]) -> None:
+        run("size")
+        until_empty(run, "steal")
 
 
 class DequeSubject(Subject):

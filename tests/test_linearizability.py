@@ -34,6 +34,7 @@ from subjects import (
     StackSubject,
     TwoAtomicIntsSubject,
     TwoRefsSubject,
+    WorkStealingSubject,
     amount,
 )
 
@@ -45,6 +46,7 @@ from subjects import (
         QueueSubject,
         BoundedQueueSubject,
         BagSubject,
+        WorkStealingSubject,
         DequeSubject,
         LifoSubject,
         PrioritySubject,

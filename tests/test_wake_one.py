@@ -38,7 +38,9 @@ class Shape:
         self.put, self.take = getattr(self.it, put), getattr(self.it, take)
         if kind == "deque":
             self.take = self.take >> identity  # called by itself it does not wait
-        self.words = {"queue": 2, "bag": 1 if GIL else 4, "stealing": 3}.get(kind, 1)  # that a take of two waits for, with one there
+        self.words = {"queue": 2, "bag": 1 if GIL else 4, "stealing": 3}.get(
+            kind, 1
+        )  # that a take of two waits for, with one there
 
     def __len__(self) -> int:
         return len(self.it)
