@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from lockfree import AtomicInt, Counter, Queue, Stack
+from racing import soon
 from reagents import Ref, attempt, choice, const, guard, lift, post_commit, stats
 from reagents.testing import Deadlock, Exploration, NotDeterministic, StepLimit, explore
 
@@ -553,6 +554,24 @@ def test_waiting_by_other_means_is_reported() -> None:
             explore(scenario, patience=0.1)
     finally:
         event.set()
+
+
+def test_who_waits_for_another_by_other_means_ends_with_it() -> None:
+    lock = threading.Lock()
+    before = set(threading.enumerate())
+
+    def scenario() -> Any:
+        r = Ref(0)
+
+        def update() -> None:
+            with lock:
+                r.add(1)
+
+        return [update, update], None
+
+    with pytest.raises(RuntimeError, match="has not come back"):
+        explore(scenario, patience=0.1)
+    soon(lambda: set(threading.enumerate()) <= before, "the end of the explored threads")
 
 
 def test_all_is_as_before_afterwards() -> None:

@@ -469,6 +469,16 @@ def test_composed_wait() -> None:
     assert all(t.result() is True for t in three)
 
 
+def test_a_notify_that_was_blocked_finds_the_first_composed_wait() -> None:
+    """Blocks for what only that one would put there, and is woken when it comes."""
+    cond, queue = Condition(Lock()), Queue[int]()
+    cond.acquire()
+    notify = parked(cond.notify >> queue.get)
+    wait = Background(lambda: (const(7) >> queue.put >> cond.wait)(timeout=PATIENCE))
+    assert notify.result() == 7
+    wait.result()
+
+
 def test_a_wait_taken_back_swallows_no_notify() -> None:
     cond, queue = Condition(), Queue[int]()
     with pytest.raises(TimeoutError):

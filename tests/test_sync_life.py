@@ -63,6 +63,10 @@ def locks(t: Token) -> None:
     saved.acquire()
     saved._acquire_restore(saved._release_save())
     expecting(TypeError, lambda: saved._acquire_restore((t, t)))  # type: ignore[arg-type]
+    for times in (0, -1, 1 << 31, (1 << 62) - 1):
+        expecting(TypeError, lambda times=times: saved._acquire_restore((times, 0)))
+    saved.release()
+    assert not saved.locked()
 
 
 def conditions(t: Token) -> None:

@@ -28,7 +28,7 @@ from lockfree.sync import (
     Semaphore,
 )
 from no_memory import SURVIVES_WITHOUT_ANY
-from racing import PATIENCE, STRESS, Background, Parked, race, run_python, soon
+from racing import PATIENCE, STRESS, Background, Parked, parked, race, run_python, soon
 from reagents import const, stats, together
 from waiting import Interrupt, Once, handling, interrupted, needs_signals, signals_while_parked
 
@@ -331,6 +331,72 @@ def test_interrupted_after_it_was_notified() -> None:
     others[0].result()
     assert told == [True]
     assert repr(cond).endswith(", 0)>")
+
+
+@needs_signals
+def test_interrupted_with_its_signal_taken() -> None:
+    """When it takes the lock again comes the interrupt: the notify goes on too, to the other one."""
+    cond, once, told = Condition(), Once(), list[bool]()
+    main = threading.main_thread().ident
+    assert main
+
+    def wait() -> None:
+        with cond:
+            told.append(cond.wait(PATIENCE))
+
+    def notify() -> Background:
+        with cond:  # main waits
+            before = Parked()
+        other = Background(wait)
+        before.wait_for()
+        with cond:
+            before = Parked()
+            cond.notify()
+            before.wait_for()  # main, for the lock
+            pause = threading.Event()
+            while not once:
+                signal.pthread_kill(main, signal.SIGUSR1)
+                pause.wait(0.001)
+        return other
+
+    with handling(once), cond:
+        notifier = Background(notify)
+        with pytest.raises(Interrupt):
+            cond.wait(PATIENCE)
+    notifier.result().result()
+    assert told == [True]
+    assert repr(cond).endswith(", 0)>")
+
+
+@needs_signals
+def test_an_interrupted_wait_makes_way_for_a_composed_one() -> None:
+    """A notify that blocked, because it would have gone to the one, is woken when that one is gone."""
+    cond, queue, once = Condition(Lock()), Queue[int](), Once()
+    got: list[int] = []
+    entered: list[bool] = []
+
+    def handler() -> None:
+        if entered:  # signals come again and again, while this one is here too
+            return
+        entered.append(True)
+        Background(cond.acquire).result()
+        notify = parked(cond.notify >> queue.get)
+        parked(const(7) >> queue.put >> cond.wait)
+
+        def release() -> None:
+            try:
+                got.append(notify.result())
+            finally:
+                cond.release()
+
+        releasers.append(Background(release))
+        once()
+
+    releasers: list[Background] = []
+    with cond, signals_while_parked(handler, until=lambda: entered), pytest.raises(Interrupt):
+        cond.wait(PATIENCE)
+    releasers[0].result()
+    assert got == [7]
 
 
 @needs_signals
@@ -669,5 +735,39 @@ assert os.waitstatus_to_exitcode(status) == 0, status
 with cond: cond.notify_all()
 lock.release(); sem.release(); event.set()
 for t in threads: t.join(30); assert not t.is_alive()
+"""
+    )
+
+
+@needs_signals
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_forked_by_a_handler_in_the_middle_of_a_wait() -> None:
+    """The child waits on, for a notify of its own; the parent too."""
+    run_python(
+        """
+import os, signal, threading
+from lockfree.sync import Condition
+from reagents import stats
+cond, told, entered, children = Condition(), [], [], []
+def notify():
+    pause = threading.Event()
+    while not told:
+        with cond: cond.notify()
+        pause.wait(0.001)
+def handler(*_):
+    if entered or not stats()["waiting"]: return
+    entered.append(True)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    child = os.fork()
+    children.append(child)
+    if child:
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0, status
+    threading.Thread(target=notify, daemon=True).start()
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+with cond: told.append(cond.wait(20))
+if not children[0]: os._exit(told != [True])
+assert told == [True]
 """
     )

@@ -4,8 +4,6 @@
 #include "engine.h"
 #include "channel.h"
 
-static PyObject *state_of(Offer *o) { return (PyObject *)(uintptr_t)rg_load(&o->state); }
-
 Offer *rg_offer_new(rg_state *st, Reagent *node, PyObject *x)
 {
     Offer *o = PyObject_GC_New(Offer, st->offer_type);
@@ -43,7 +41,7 @@ static void offer_dealloc(PyObject *self)
     rg_release((PyObject *)o->node);
     rg_release(o->x);
     Py_XDECREF(o->error);
-    rg_release(state_of(o));
+    rg_release((PyObject *)(uintptr_t)rg_last_value(o->st, &o->state));
     rg_free_late(o->st, self);
 }
 

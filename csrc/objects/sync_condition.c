@@ -43,6 +43,39 @@ static void give_up_interrupted(Condition *c, PyObject *group)
     PyErr_Restore(type, value, traceback);
 }
 
+static PyObject *notify(Condition *, const char *name, uint64_t n);
+
+/* Its signal is taken, but the call of wait ends with an error: as above. */
+static void pass_signal_on(Condition *c)
+{
+    PyObject *type, *value, *traceback, *y = NULL;
+    PyErr_Fetch(&type, &value, &traceback);
+    while (!y && sync_lock_is_mine(c->lock) && !(y = notify(c, "notify", 1))) {
+        bool never = PyErr_ExceptionMatches(PyExc_MemoryError) || rg_is_explored(c->st);
+        PyErr_Clear();
+        if (never) break;
+    }
+    Py_XDECREF(y);
+    PyErr_Restore(type, value, traceback);
+}
+
+/* Waits for a signal in the group, which may be another one afterwards. 1: it is taken; 0: the time is over; -1: error. */
+static int await_signal(Condition *c, PyObject **group, sync_wait how)
+{
+    double timeout = how.timeout;
+    int64_t began = timeout > 0 ? rg_monotonic_ns() : 0;
+    for (;;) {
+        PyObject *y;
+        int k = sync_run(c->st, &sync_op_take, *group, NULL, Py_None, how, &y);
+        if (k <= 0) return k;
+        Py_DECREF(y);
+        if (y == Py_True) return 1;
+        if (sync_run(c->st, &sync_op_join, (PyObject *)c, NULL, Py_None, for_ever, &y) < 0) return -1;
+        Py_SETREF(*group, y);
+        if (timeout > 0) how.timeout = Py_MAX(timeout - (double)(rg_monotonic_ns() - began) * 1e-9, 0);
+    }
+}
+
 static PyObject *direct_wait(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
 {
     static const char *const names[] = { "timeout", NULL };
@@ -54,7 +87,7 @@ static PyObject *direct_wait(PyObject *self, PyObject *const *args, Py_ssize_t n
     if (!times) return NULL;
     PyObject *y = NULL;
     if (sync_run(c->st, &sync_op_enlist, self, NULL, Py_None, for_ever, &group) > 0) {
-        int k = sync_run(c->st, &sync_op_take, group, NULL, Py_None, how, NULL);
+        int k = await_signal(c, &group, how);
         if (!k) {
             PyObject *signalled;
             k = sync_run(c->st, &sync_op_give_up, group, NULL, Py_None, for_ever, &signalled);
@@ -64,7 +97,11 @@ static PyObject *direct_wait(PyObject *self, PyObject *const *args, Py_ssize_t n
             }
         }
         if (k < 0) give_up_interrupted(c, group);
-        if (sync_lock_retake(c->lock, times) && !PyErr_Occurred()) y = PyBool_FromLong(k);
+        bool taken = sync_lock_retake(c->lock, times);
+        if (taken && !PyErr_Occurred())
+            y = PyBool_FromLong(k);
+        else if (taken && k > 0)
+            pass_signal_on(c);
         Py_DECREF(group);
     }
     Py_DECREF(times);
@@ -248,9 +285,9 @@ static void condition_dealloc(PyObject *self)
     Condition *c = (Condition *)self;
     PyObject_GC_UnTrack(self);
     if (c->weakrefs) PyObject_ClearWeakRefs(self);
-    Py_XDECREF((PyObject *)(uintptr_t)rg_load(&c->open));
-    Py_XDECREF((PyObject *)(uintptr_t)rg_load(&c->closed));
-    rg_release((PyObject *)(uintptr_t)rg_load(&c->composed));
+    Py_XDECREF((PyObject *)(uintptr_t)rg_last_value(c->st, &c->open));
+    Py_XDECREF((PyObject *)(uintptr_t)rg_last_value(c->st, &c->closed));
+    rg_release((PyObject *)(uintptr_t)rg_last_value(c->st, &c->composed));
     rg_release(c->lock);
     rg_release(c->compose);
     rg_free_late(c->st, self);

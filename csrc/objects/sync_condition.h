@@ -43,9 +43,11 @@ static inline PyObject *composed(uint64_t w, int i)
 
 /* Of a condition: counts one more as waiting, gives the lock back wholly; the result is the group. */
 extern const rg_op sync_op_enlist;
+/* The same without the lock, of who waited when the process was forked, in the child. */
+extern const rg_op sync_op_join;
 /* Of a condition: gives its input of signals, as far as there is somebody; the result is what is left. */
 extern const rg_op sync_op_signal;
-/* Of a group: takes a signal. Takes one if there is one, else is gone; the result says which. */
+/* Of a group: takes a signal; None: no, it is the parent's. Takes one if there is one, else is gone; the result says which. */
 extern const rg_op sync_op_take, sync_op_give_up;
 /* Of a condition and a group: is gone; the signal that no other can take goes to somebody else. */
 extern const rg_op sync_op_withdraw;

@@ -14,7 +14,8 @@
  * `wait` composed is no member of a group: in one step it meets a notify that finds no member left, as the two ends of a
  * channel do, and does not touch the lock. What does not happen leaves nothing behind that could swallow a notify.
  *
- * Fork: groups of the parent have members that do not exist in the child: there they count for nothing (forks).
+ * Fork: groups of the parent have members that do not exist in the child: there they count for nothing (forks). A thread that
+ * forks while it waits, in a handler of a signal, joins the child's open group there.
  */
 #include "sync_condition.h"
 
@@ -117,6 +118,7 @@ static bool make_composed(Condition *c)
     }
     rg_pin(s);
     bool ours = rg_cas1(&s->domain->space, s->index, &c->composed, (uint64_t)(uintptr_t)Py_None, (uint64_t)(uintptr_t)made);
+    if (ours) rg_wake(s, &c->composed); /* who notifies in a step that blocks may find a partner now */
     rg_unpin(s);
     if (!ours) Py_DECREF(made);
     return true;
@@ -172,18 +174,16 @@ rx_outcome sync_step_notify_all(rx *r, Reagent *n, PyObject *x, PyObject **y)
     return notify_step(r, (Condition *)n->a, SYNC_ALL, y);
 }
 
-static rx_outcome step_enlist(rx *r, Reagent *n, PyObject *x, PyObject **y)
+/* One more in the open group, which is *y. */
+static rx_outcome step_join(rx *r, Reagent *n, PyObject *x, PyObject **y)
 {
     (void)x;
     Condition *c = (Condition *)n->a;
     Group *g;
     uint64_t w;
-    rx_outcome o = held(r, c, "cannot wait on un-acquired lock");
-    if (o == RX_DONE) o = rx_lock_give(r, c->lock, true);
-    if (o != RX_DONE) return o;
     if (!group_at(r, &c->open, &g, &w)) return RX_ERROR;
     if (g->forks != r->slot->domain->forks) {
-        o = renew(r, c);
+        rx_outcome o = renew(r, c);
         if (o != RX_DONE) return o;
         if (!group_at(r, &c->open, &g, &w)) return RX_ERROR;
     }
@@ -194,10 +194,22 @@ static rx_outcome step_enlist(rx *r, Reagent *n, PyObject *x, PyObject **y)
     return RX_DONE;
 }
 
-/* Of a group: takes a signal. */
+static rx_outcome step_enlist(rx *r, Reagent *n, PyObject *x, PyObject **y)
+{
+    Condition *c = (Condition *)n->a;
+    rx_outcome o = held(r, c, "cannot wait on un-acquired lock");
+    if (o == RX_DONE) o = rx_lock_give(r, c->lock, true);
+    return o == RX_DONE ? step_join(r, n, x, y) : o;
+}
+
+/* Of a group: takes a signal; None, and nothing taken: this is a child, and the group is the parent's. */
 static rx_outcome step_take(rx *r, Reagent *n, PyObject *x, PyObject **y)
 {
     (void)x;
+    if (((Group *)n->a)->forks != r->slot->domain->forks) {
+        *y = Py_NewRef(Py_None);
+        return RX_DONE;
+    }
     rx_entry *e = entry(r, (Group *)n->a);
     if (!e) return RX_ERROR;
     if (!SIGNALS(e->cur)) {
@@ -245,6 +257,7 @@ bool sync_group_leave(Group *g, bool anyway)
         w = rg_read(sp, s->index, &g->word);
         over = !UNSERVED(w);
     } while ((!over || anyway) && !rg_cas1(sp, s->index, &g->word, w, w - ONE_JOINED - over));
+    if (!over || anyway) rg_wake(s, &g->word); /* who notifies in a step that blocks may find another one now */
     rg_unpin(s);
     return !over || anyway;
 }
@@ -266,6 +279,7 @@ rx_outcome sync_step_wait(rx *r, Reagent *n, PyObject *x, PyObject **y)
 }
 
 const rg_op sync_op_enlist = { .name = "enlist", .step = step_enlist, .doc = "a step of Condition" };
+const rg_op sync_op_join = { .name = "join", .step = step_join, .doc = "a step of Condition" };
 const rg_op sync_op_signal = { .name = "signal", .step = step_signal, .doc = "a step of Condition" };
 const rg_op sync_op_take = { .name = "signalled", .step = step_take, .doc = "a step of Condition" };
 const rg_op sync_op_give_up = { .name = "give_up", .step = step_give_up, .doc = "a step of Condition" };

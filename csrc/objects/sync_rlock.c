@@ -250,7 +250,7 @@ static PyObject *rlock_acquire_restore(PyObject *self, PyObject *state)
     uint64_t times = 0;
     bool pair = PyTuple_Check(state) && PyTuple_GET_SIZE(state) == 2;
     if (pair && !rg_int_of(PyTuple_GET_ITEM(state, 0), &times)) return NULL;
-    if (!times) {
+    if (!times || times > COUNT(UINT64_MAX)) {
         PyErr_SetString(PyExc_TypeError, "_acquire_restore() takes what _release_save() returned");
         return NULL;
     }

@@ -1,55 +1,7 @@
-/* thread_local.c - lockfree.ThreadLocal: a value for each thread.
- *
- * A value lives in a *cell*, which has two holders: the ThreadLocal that it is a value of, in whose list of cells
- * it is, and the thread whose value it is, in whose table of cells it is. Either may go first, in any thread:
- *   - who takes the value out of the cell by a CAS drops it;
- *   - who lets go of the cell last frees it. A cell that only its ThreadLocal holds serves the next thread, so
- *     there are as many as there were threads at once; one that only its thread holds goes when the table is next
- *     in want of room, so there are at most as many as were in use at once, times two.
- * No lock, and no grace period: while a ThreadLocal lives nobody but the thread itself takes values out of that
- * thread's cells, and nobody gives up cells that the ThreadLocal holds.
- *
- * A table is a hash table by the number of the ThreadLocal, which no other ever has again in this process. Numbers
- * are given in sequence, so nearly always the first place looked at, number modulo size, is it.
- * Tables change by their own thread only, or when that is no more, and another goes over it in its place (in
- * the child of a fork, or when the interpreter ends).
- *
- * What ends a thread's values is the end of its *thread state*, as for threading.local: the dictionary of the thread
- * state holds a capsule, and whoever clears that dictionary, which is the thread itself while it still can run
- * Python code, runs ended(). The memory of the table is shared by the capsule and the thread that `here`
- * is the variable of: the latter may look at it until it ends.
+/* thread_local.c - lockfree.ThreadLocal: a value for each thread. Where values are, and who drops them when, is said in
+ * thread_table.c.
  */
-#include "words.h"
-
-#include <pthread.h>
-
-typedef struct cell {
-    rg_word value; /* an object, with a reference, or 0 */
-    rg_word held;
-    struct cell *next; /* in the list of the ThreadLocal; set before publication */
-} cell;
-
-enum { BY_OWNER = 1, BY_THREAD = 2 };
-
-typedef struct place {
-    uint64_t number; /* 0: empty */
-    cell *cell;
-} place;
-
-/* One block, so that what a fork finds in the middle of a change is one or the other. */
-typedef struct places {
-    size_t mask, used; /* at least one place is empty */
-    place at[];
-} places;
-
-typedef struct table {
-    _Atomic(uintptr_t) in; /* places */
-    struct table *next;    /* of this thread, in another interpreter */
-    int64_t interpreter;
-    uint64_t thread_state; /* 0: of none */
-    bool ended; /* nothing is kept any more */
-    _Atomic(int) holders;
-} table;
+#include "thread_table.h"
 
 typedef struct LocalObject {
     PyObject_HEAD
@@ -59,259 +11,22 @@ typedef struct LocalObject {
     PyObject *weakrefs;
 } LocalObject;
 
-#define FIRST_SIZE 16
-
-/* The places of the table that this thread used last, or NULL. */
-static _Thread_local places *here __attribute__((tls_model("initial-exec")));
-static pthread_key_t thread_key; /* value: this thread's tables */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static _Atomic(uint64_t) numbers; /* of all interpreters */
-
-/* ---- cells --------------------------------------------------------------------------------------- */
-
-static PyObject *take(cell *c)
-{
-    uint64_t v;
-    while ((v = rg_load(&c->value)) && !rg_cas(&c->value, v, 0)) {}
-    return (PyObject *)(uintptr_t)v;
-}
-
-static void let_go(cell *c, uint64_t whose)
-{
-    if (rg_fetch_add(&c->held, (uint64_t)0 - whose) == whose) rg_free(c);
-}
-
-/* One that the ThreadLocal holds and no thread, now this thread's; NULL: no memory. */
-static cell *claim(LocalObject *l)
-{
-    uint64_t first = rg_load(&l->cells);
-    for (cell *c = (cell *)(uintptr_t)first; c; c = c->next)
-        if (rg_load(&c->held) == BY_OWNER && rg_cas(&c->held, BY_OWNER, BY_OWNER | BY_THREAD)) return c;
-    cell *c = rg_alloc(sizeof *c);
-    if (!c) return NULL;
-    rg_store_rlx(&c->value, 0); /* relaxed: private yet */
-    rg_store_rlx(&c->held, BY_OWNER | BY_THREAD);
-    do {
-        c->next = (cell *)(uintptr_t)first;
-        if (rg_cas(&l->cells, first, (uint64_t)(uintptr_t)c)) return c;
-        first = rg_load(&l->cells);
-    } while (true);
-}
-
-/* ---- tables -------------------------------------------------------------------------------------- */
-
-static places *in(table *t) { return (places *)atomic_load_explicit(&t->in, memory_order_relaxed); } /* its own thread's */
-
-static places *places_new(size_t size)
-{
-    places *p = rg_calloc(sizeof *p + size * sizeof(place));
-    if (p) p->mask = size - 1;
-    return p;
-}
-
-static cell *find(places *p, uint64_t number)
-{
-    for (size_t i = number;; i++) {
-        place *at = &p->at[i & p->mask];
-        if (at->number == number) return at->cell;
-        if (!at->number) return NULL;
-    }
-}
-
-/* Its ThreadLocal is gone; then nobody else has it. */
-static bool is_left(cell *c) { return rg_load(&c->held) == BY_THREAD; }
-
-/* A cell for `number`, which has none. */
-static void insert(places *p, uint64_t number, cell *c)
-{
-    size_t i = number;
-    while (p->at[i & p->mask].number && !is_left(p->at[i & p->mask].cell)) i++;
-    place *at = &p->at[i & p->mask];
-    cell *left = at->number ? at->cell : NULL;
-    p->used += !left;
-    at->cell = c;
-    rg_compiler_barrier(); /* a fork by another thread may find us here: a place that has a number has a cell */
-    at->number = number;
-    rg_free(left);
-}
-
-/* Room for one more; cells that were left are given up. False: no memory. */
-static bool make_room(table *t)
-{
-    places *p = in(t);
-    if ((p->used + 1) * 2 <= p->mask + 1) return true;
-    size_t live = 1, size = FIRST_SIZE;
-    for (size_t i = 0; i <= p->mask; i++) live += p->at[i].number && !is_left(p->at[i].cell);
-    while (size < live * 4) size *= 2;
-    places *new_ = places_new(size);
-    if (!new_) return false;
-    /* Which are left is asked once: a ThreadLocal may go meanwhile, in another thread. */
-    for (size_t i = 0; i <= p->mask; i++) {
-        if (!p->at[i].number || is_left(p->at[i].cell)) continue;
-        insert(new_, p->at[i].number, p->at[i].cell);
-        p->at[i].number = 0;
-    }
-    here = new_;
-    atomic_store(&t->in, (uintptr_t)new_);
-    for (size_t i = 0; i <= p->mask; i++)
-        if (p->at[i].number) rg_free(p->at[i].cell);
-    rg_free(p);
-    return true;
-}
-
-static void give_up(table *t)
-{
-    if (atomic_fetch_sub(&t->holders, 1) != 1) return;
-    rg_free(in(t));
-    rg_free(t);
-}
-
-/* The destructor of thread_key: no thread state is there, nor needed. */
-static void thread_gone(void *tables)
-{
-    here = NULL;
-    for (table *t = tables, *next; t; t = next) {
-        next = t->next;
-        give_up(t);
-    }
-}
-
-static void init_once(void) { pthread_key_create(&thread_key, thread_gone); }
-
-/* Destructors run as we go, and may use this and any other ThreadLocal: the places may be others
- * after each. Were there any values? */
-static bool drop_values(table *t)
-{
-    bool any = false;
-    for (size_t i = 0; i <= in(t)->mask; i++) {
-        place at = in(t)->at[i];
-        PyObject *v = at.number ? take(at.cell) : NULL;
-        any |= v != NULL;
-        rg_release(v);
-    }
-    return any;
-}
-
-#define LAST_ROUNDS 8 /* of values that the destructors of values have made; PTHREAD_DESTRUCTOR_ITERATIONS is 4 */
-#define CAPSULE "lockfree.ThreadLocal"
-
-static void ended(PyObject *capsule)
-{
-    PyObject *type, *value, *traceback;
-    PyErr_Fetch(&type, &value, &traceback);
-    table *t = PyCapsule_GetPointer(capsule, CAPSULE);
-    for (int i = 0; i < LAST_ROUNDS && drop_values(t); i++) {}
-    t->ended = true;
-    drop_values(t);
-    places *p = in(t);
-    for (size_t i = 0; i <= p->mask; i++) {
-        uint64_t number = p->at[i].number;
-        p->at[i].number = 0;
-        if (number) let_go(p->at[i].cell, BY_THREAD);
-    }
-    give_up(t);
-    PyErr_Restore(type, value, traceback);
-}
-
-/* The table of this thread in this interpreter, and out with those of thread states that are no more. */
-static table *at_hand(void)
-{
-    int64_t interpreter = PyInterpreterState_GetID(PyInterpreterState_Get());
-    uint64_t thread_state = PyThreadState_GetID(PyThreadState_Get());
-    table *first = pthread_getspecific(thread_key), *t;
-    for (table **at = &first; (t = *at);) {
-        if (t->interpreter == interpreter && (!t->ended || t->thread_state == thread_state)) {
-            here = in(t);
-            break;
-        }
-        at = &t->next;
-    }
-    return t;
-}
-
-static void forget_ended(void)
-{
-    table *first = pthread_getspecific(thread_key), *t;
-    for (table **at = &first; (t = *at);) {
-        if (!t->ended) {
-            at = &t->next;
-            continue;
-        }
-        *at = t->next;
-        if (here == in(t)) here = NULL;
-        give_up(t);
-    }
-    pthread_setspecific(thread_key, first); /* there was one: it does not fail */
-}
-
-static table *table_new(void)
-{
-    forget_ended();
-    table *t = rg_calloc(sizeof *t);
-    places *p = t ? places_new(FIRST_SIZE) : NULL;
-    if (!p) {
-        rg_free(t);
-        return (table *)PyErr_NoMemory();
-    }
-    atomic_init(&t->in, (uintptr_t)p);
-    atomic_init(&t->holders, 1);
-    t->interpreter = PyInterpreterState_GetID(PyInterpreterState_Get());
-    t->thread_state = PyThreadState_GetID(PyThreadState_Get());
-    PyObject *dict = PyThreadState_GetDict(), *capsule = dict ? PyCapsule_New(t, CAPSULE, ended) : NULL;
-    if (!capsule) {
-        give_up(t);
-        return PyErr_Occurred() ? NULL : (table *)PyErr_NoMemory();
-    }
-    /* The thread's hold comes before the capsule can go. Making that one may have run code that made a table
-     * for this thread, which then is the older and never found again, but ends with it as well. */
-    t->next = pthread_getspecific(thread_key);
-    if (pthread_setspecific(thread_key, t) != 0) {
-        Py_DECREF(capsule);
-        return (table *)PyErr_NoMemory();
-    }
-    atomic_fetch_add(&t->holders, 1);
-    here = p;
-    int failed = PyDict_SetItem(dict, capsule, Py_None);
-    if (failed < 0) t->thread_state = 0; /* ends below, and the thread goes on: the next look makes another */
-    Py_DECREF(capsule);
-    return failed < 0 ? NULL : t;
-}
-
 /* ---- get and set --------------------------------------------------------------------------------- */
 
-/* Borrowed, or NULL: none that is at hand. */
-static inline PyObject *value_here(LocalObject *l)
+/* Borrowed; NULL: there is none, of this thread. */
+static inline PyObject *value_in(rg_cell *c)
 {
-    places *p = here;
-    if (__builtin_expect(!p, 0)) return NULL;
-    place *at = &p->at[l->number & p->mask];
-    if (__builtin_expect(at->number != l->number, 0)) return NULL;
-    return (PyObject *)(uintptr_t)rg_load_rlx(&at->cell->value); /* relaxed: this thread wrote it */
+    return c ? (PyObject *)(uintptr_t)rg_load_rlx(&c->value) : NULL; /* relaxed: this thread wrote it */
 }
+
+/* Borrowed, or NULL: none that is at hand. */
+static inline PyObject *value_here(LocalObject *l) { return value_in(rg_cell_here(l->number)); }
 
 /* The value is not where it is first looked for, or there is none. Borrowed, without an error set. */
-static PyObject *value_elsewhere(LocalObject *l)
-{
-    table *t = at_hand();
-    cell *c = t ? find(in(t), l->number) : NULL;
-    return c ? (PyObject *)(uintptr_t)rg_load_rlx(&c->value) : NULL; /* relaxed: as above */
-}
+static PyObject *value_elsewhere(LocalObject *l) { return value_in(rg_cell_elsewhere(l->number)); }
 
 /* This thread's cell. NULL: an error is set. */
-static cell *my_cell(LocalObject *l)
-{
-    table *t = at_hand();
-    if (t && t->ended) {
-        PyErr_SetString(PyExc_RuntimeError, "the values of this thread have ended with it");
-        return NULL;
-    }
-    if (!t && !(t = table_new())) return NULL;
-    cell *c = find(in(t), l->number);
-    if (c) return c;
-    if (!make_room(t) || !(c = claim(l))) return (cell *)PyErr_NoMemory();
-    insert(in(t), l->number, c);
-    return c;
-}
+static inline rg_cell *my_cell(LocalObject *l) { return rg_cell_mine(l->number, &l->cells); }
 
 /* Factories within factories. A factory in C that comes back to us, perhaps by way of a reaction, which takes a few
  * thousand bytes of stack, would come ten thousand deep before CPython 3.12 or 3.13 objects. */
@@ -342,8 +57,8 @@ static RG_SLOW PyObject *get_slow(LocalObject *l)
     PyObject *v = value_elsewhere(l);
     if (v) return Py_NewRef(v);
     if (!my_cell(l) || !(v = made(l))) return NULL;
-    cell *c = my_cell(l); /* after the factory, which may have used others */
-    PyObject *now = c ? (PyObject *)(uintptr_t)rg_load_rlx(&c->value) : NULL; /* relaxed: as above */
+    rg_cell *c = my_cell(l); /* after the factory, which may have used others */
+    PyObject *now = value_in(c);
     if (c && !now) {
         rg_store(&c->value, (uint64_t)(uintptr_t)Py_NewRef(v));
         return v;
@@ -369,9 +84,9 @@ static PyObject *direct_get(PyObject *self, PyObject *const *args, Py_ssize_t na
 
 static PyObject *local_set(PyObject *self, PyObject *v)
 {
-    cell *c = my_cell((LocalObject *)self);
+    rg_cell *c = my_cell((LocalObject *)self);
     if (!c) return NULL;
-    PyObject *old = (PyObject *)(uintptr_t)rg_load_rlx(&c->value); /* relaxed: as above */
+    PyObject *old = value_in(c);
     rg_store(&c->value, (uint64_t)(uintptr_t)Py_NewRef(v));
     Py_XDECREF(old);
     Py_RETURN_NONE;
@@ -434,10 +149,9 @@ static PyObject *local_new(PyTypeObject *type, PyObject *args, PyObject *kw)
         PyErr_Format(PyExc_TypeError, "the factory of a ThreadLocal must be callable, not %.100s", Py_TYPE(factory)->tp_name);
         return NULL;
     }
-    pthread_once(&once, init_once);
     LocalObject *l = (LocalObject *)type->tp_alloc(type, 0);
     if (!l) return NULL;
-    l->number = atomic_fetch_add(&numbers, 1) + 1;
+    l->number = rg_local_number();
     l->factory = Py_NewRef(factory);
     return (PyObject *)l;
 }
@@ -447,7 +161,7 @@ static int local_traverse(PyObject *self, visitproc visit, void *arg)
     LocalObject *l = (LocalObject *)self;
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(l->factory);
-    for (cell *c = (cell *)(uintptr_t)rg_load(&l->cells); c; c = c->next) Py_VISIT((PyObject *)(uintptr_t)rg_load(&c->value));
+    for (rg_cell *c = (rg_cell *)(uintptr_t)rg_load(&l->cells); c; c = c->next) Py_VISIT((PyObject *)(uintptr_t)rg_load(&c->value));
     return 0;
 }
 
@@ -455,7 +169,7 @@ static int local_clear(PyObject *self)
 {
     LocalObject *l = (LocalObject *)self;
     /* What a destructor makes anew goes with the ThreadLocal. */
-    for (cell *c = (cell *)(uintptr_t)rg_load(&l->cells); c; c = c->next) rg_release(take(c));
+    for (rg_cell *c = (rg_cell *)(uintptr_t)rg_load(&l->cells); c; c = c->next) rg_release(rg_cell_take(c));
     PyObject *factory = l->factory;
     l->factory = NULL;
     rg_release(factory);
@@ -471,9 +185,9 @@ static void local_dealloc(PyObject *self)
     PyObject *t, *value, *traceback;
     PyErr_Fetch(&t, &value, &traceback);
     local_clear(self);
-    for (cell *c = (cell *)(uintptr_t)rg_load(&l->cells), *next; c; c = next) {
+    for (rg_cell *c = (rg_cell *)(uintptr_t)rg_load(&l->cells), *next; c; c = next) {
         next = c->next;
-        let_go(c, BY_OWNER);
+        rg_cell_disown(c);
     }
     PyErr_Restore(t, value, traceback);
     type->tp_free(self);

@@ -1,6 +1,7 @@
 """Lock, RLock, Semaphore, BoundedSemaphore, Event: the C types, and `async with`."""
 
 from types import TracebackType
+from typing import Any
 
 from reagents import _core
 from reagents._core import Event, RLock
@@ -8,7 +9,24 @@ from reagents._core import Event, RLock
 __all__ = ["BoundedSemaphore", "Event", "Lock", "RLock", "Semaphore"]
 
 
-class Lock(_core.Lock):
+class _InCoroutines:
+    """`async with` of what has acquire and release."""
+
+    __slots__ = ()
+
+    acquire: Any
+    release: Any
+
+    async def __aenter__(self) -> bool:
+        return bool(await self.acquire.arun())
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class Lock(_core.Lock, _InCoroutines):
     """A lock as threading.Lock that composes: acquire and release are methods and reagents. Lock-free but for the
     waiting.
 
@@ -26,16 +44,8 @@ class Lock(_core.Lock):
     __module__ = "lockfree.sync"
     __slots__ = ()
 
-    async def __aenter__(self) -> bool:
-        return await self.acquire.arun()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
-
-
-class Semaphore(_core.Semaphore):
+class Semaphore(_core.Semaphore, _InCoroutines):
     """A counter of permits (Dijkstra, 1965) as threading.Semaphore that composes, and hands out n at once.
 
     acquire and release are methods and reagents, whose input is n. `with` and `async with` take one permit. Raises
@@ -53,16 +63,8 @@ class Semaphore(_core.Semaphore):
     __module__ = "lockfree.sync"
     __slots__ = ()
 
-    async def __aenter__(self) -> bool:
-        return await self.acquire.arun()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()
-
-
-class BoundedSemaphore(_core.BoundedSemaphore):
+class BoundedSemaphore(_core.BoundedSemaphore, _InCoroutines):
     """A Semaphore that refuses, with ValueError, to be released more often than it was acquired.
 
     >>> from lockfree.sync import BoundedSemaphore
@@ -74,11 +76,3 @@ class BoundedSemaphore(_core.BoundedSemaphore):
 
     __module__ = "lockfree.sync"
     __slots__ = ()
-
-    async def __aenter__(self) -> bool:
-        return await self.acquire.arun()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.release()

@@ -115,10 +115,15 @@ class Crew:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Ends the threads; not those that are stuck, which nobody can end: they are daemons."""
+        """Ends the threads; not one that is stuck, which nobody can end: it is a daemon."""
         if self._collecting:
             gc.enable()
         if self._stuck:
+            self._ending = True
+            for actor in self._actors:  # it ends with the others if it waits for what they have and give up now
+                actor.thunk = None
+                actor.gate.open()  # out of its turn
+                actor.gate.open()  # and out
             return
         for actor in self._actors:
             actor.thunk = None

@@ -204,6 +204,14 @@ engine_mutant timed-out-untold sync_groups.c '/^static rx_outcome step_give_up/,
     'who gives up leaves a signal that nobody can take'
 engine_mutant interrupted-keeps-signal sync_groups.c 's/rx_outcome o = over \? signal\(.*/rx_outcome o = RX_DONE;/' any $T/test_sync_threads.py \
     'the signal of who is interrupted is lost'
+engine_mutant late-interrupt-keeps-signal sync_condition.c 's/^ +pass_signal_on\(c\);/            (void)pass_signal_on;/' any $T/test_sync_threads.py \
+    'who is interrupted when it takes the lock again takes its signal along'
+engine_mutant child-waits-in-vain sync_groups.c '/^static rx_outcome step_take/,/^}/s/if \(\(\(Group \*\)n->a\)->forks != r->slot->domain->forks\)/if (0)/' any $T/test_sync_threads.py \
+    'a child that a handler forks waits in a group of its parent'
+engine_mutant gone-unsaid sync_groups.c 's/^    if \(!over \|\| anyway\) rg_wake\(s, &g->word\);.*//' any $T/test_sync_threads.py \
+    'a blocked notify is not woken when who would get its signal leaves'
+engine_mutant first-wait-unsaid sync_groups.c 's/^    if \(ours\) rg_wake\(s, &c->composed\);.*/    (void)ours;/' any $T/test_sync.py \
+    'a blocked notify is not woken by the first composed wait'
 engine_mutant closed-overlooked sync_condition.c 's/none = !rg_is_ref\(closed\) && .*/none = true; if (closed \&\& w == 1)/;s/^ +rg_load\(&c->composed\) == .*/ none = false;/' any "$T/test_sync.py $T/test_sync_cpython.py" \
     'notify overlooks those who waited before'
 engine_mutant enlist-keeps-lock sync_groups.c 's/o = rx_lock_give\(r, c->lock, true\);/o = rx_lock_give(r, c->lock, false);/' any "$T/test_sync.py" \
