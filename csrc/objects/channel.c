@@ -75,7 +75,9 @@ static const rg_op op_swap = { .name = "swap", .step = step_swap, .swaps = true,
     "Partners are looked for oldest first, among the offers of all who wait, and theirs in turn: up to 32 parties\n"
     "in one reaction, those nearby first, and a bounded number of tries (8,192 with one partner, 1,024 more each\n"
     "time that twice as many parties are allowed for). Beyond that it waits\n"
-    "as if there were none. (Turon, PLDI 2012, who left it open how n parties could meet.)\n\n"
+    "as if there were none; and so it does where what follows the partner's swap would have to come before what\n"
+    "follows this one, or the other way round: they go on in one order only. (Turon, PLDI 2012, who left\n"
+    "it open how n parties could meet.)\n\n"
     ">>> from reagents import channel, const\n>>> left, right = channel()\n"
     ">>> ((const('a') >> left.swap) * (const('b') >> right.swap))()\n('b', 'a')" };
 const rg_op *const rg_endpoint_ops[] = { &op_swap, NULL };

@@ -1,10 +1,12 @@
 /* rendezvous.c - how parked strands find partners.
  *
  * The search. A strand that parks is matched with a strand that is parked at the dual side, the one that
- * waits longest first; or stays unmatched. When no strand can run, the first parked one that has not
- * sought yet seeks: one of the offers at the dual side is recruited, oldest first, and runs from its
- * beginning as a party of this reaction; or none is, and the strand waits for what others bring. Each "or"
- * is a choice point, so the search is complete, up to its bound (world_ops.h):
+ * waits longest first; or stays unmatched. Strands that can run do so one after the other, up to where they
+ * park or end, and in which order is not searched: if one blocks for want of what another would write after
+ * it, they do not meet. When no strand can run, the first parked one that has not sought yet seeks: one of
+ * the offers at the dual side is recruited, oldest first, and runs from its beginning as a party of this
+ * reaction; or none is, and the strand waits for what others bring. Each "or" is a choice point, so the
+ * search is complete but for the order of strands, up to its bound (world_ops.h):
  *
  *   Take a set of parties that can finish together, of whom all but the caller have registered, and of
  *   their matches the first that this search has not made. If one side of it is in the reaction, that
