@@ -534,6 +534,90 @@ def test_an_iterator_is_for_one_thread_at_a_time() -> None:
         next(it)
 
 
+def test_clearing_ends_though_destructors_put_in_more() -> None:
+    m: SortedMap[int, Any] = SortedMap()
+
+    class Phoenix:
+        more = 1000
+
+        def __del__(self) -> None:
+            if Phoenix.more:
+                Phoenix.more -= 1
+                rise()
+
+    def rise() -> None:
+        m[Phoenix.more % 3] = Phoenix()
+
+    rise()
+    m.clear()
+    assert Phoenix.more > 900
+    Phoenix.more = 0
+
+
+def test_an_interrupt_while_a_removed_binding_is_swept_is_not_lost() -> None:
+    """The binding is out by then: the call comes to its end, and the interrupt is raised soon after."""
+    m: SortedMap[Any, int] = SortedMap([(Key(n), n) for n in range(9)])
+
+    def interrupt() -> None:
+        for key in m:
+            key.does = None
+        raise KeyboardInterrupt
+
+    def pop_and_go_on() -> None:
+        m.pop_max()
+        for _ in range(1000):
+            pass
+
+    for key in m:
+        key.does = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        pop_and_go_on()
+    assert [k.n for k in m] == list(range(8))
+
+
+def test_the_end_of_a_range_is_not_taken_for_what_has_its_memory_now() -> None:
+    """While keys are compared, the last binding below the range goes, and one within it takes its place in memory."""
+
+    class Shy(Key):
+        def __lt__(self, other: Any) -> bool:
+            return self._compared() and self.n < plain(other)
+
+        def __gt__(self, other: Any) -> bool:
+            return self._compared() and self.n > plain(other)
+
+        def _compared(self) -> bool:
+            does, self.does = self.does, None
+            if does:
+                does()
+            return True
+
+    for n in range(400):
+        m: SortedMap[Any, int] = SortedMap({3: 0})
+        moved = Ref(False)
+        last = Shy(100)
+
+        def move(m: SortedMap[Any, int] = m, moved: Ref[bool] = moved, n: int = n) -> None:
+            del m[3]
+            for _ in range(100):
+                m[-7] = 0
+                del m[-7]
+            for i in range(n % 8):
+                m[i - 20] = 0
+            m[6] = 1
+            moved.set(True)
+
+        @reagent
+        def look(
+            tx: Any, _: Any, m: SortedMap[Any, int] = m, moved: Ref[bool] = moved, last: Shy = last, move: Any = move
+        ) -> Any:
+            for key in (7, last):
+                tx(attempt(m.at(key).read))
+            last.does = None if moved.get() else move
+            return tx(attempt(m.between(5, None).max, "nothing")), tx.read(moved)
+
+        assert look() in (((6, 1), True), ("nothing", False))
+
+
 @KINDS
 def test_conservation(kind: Any) -> None:
     """Each key is in one of two maps or in the queue, whoever moves it and however."""
