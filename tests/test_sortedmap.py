@@ -8,6 +8,7 @@ import itertools
 import math
 import random
 import sys
+import time
 import weakref
 from collections.abc import MutableMapping
 from typing import Any
@@ -573,6 +574,41 @@ def test_an_interrupt_while_a_removed_binding_is_swept_is_not_lost() -> None:
     with pytest.raises(KeyboardInterrupt):
         pop_and_go_on()
     assert [k.n for k in m] == list(range(8))
+
+
+def test_what_went_while_keys_were_compared_is_not_logged() -> None:
+    """Else a stale reaction, on its way back through a function in direct style, would hold what is freed by then."""
+
+    class Slow(Key):
+        def __lt__(self, other: Any) -> bool:
+            if random.random() < 0.02:
+                time.sleep(0)
+            return self.n < plain(other)
+
+    m: SortedMap[Any, int] = SortedMap()
+    turns = Ref(0)
+
+    def work() -> int:
+        done = 0
+        for i in range(400 * STRESS):
+
+            @reagent
+            def step(tx: Any, _: Any, i: int = i) -> int:
+                tx(turns.upd(lambda n, _: (n + 1, n)))
+                bound = 0
+                for k in range(i % 5):
+                    at = m.at(Slow((i + k) % 6))
+                    if (i * 7 + k) % 3:
+                        bound += tx(attempt(at.read >> const(0), 1))
+                        tx(at.write, i)
+                    else:
+                        bound -= tx(attempt(at.remove >> const(1), 0))
+                return bound
+
+            done += step()
+        return done
+
+    assert sum(race(work, work, work)) == len(m) == len(contents(m))
 
 
 def test_the_end_of_a_range_is_not_taken_for_what_has_its_memory_now() -> None:
