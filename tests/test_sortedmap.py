@@ -590,15 +590,16 @@ def test_what_went_while_keys_were_compared_is_not_logged() -> None:
 
     def work() -> int:
         done = 0
-        for i in range(400 * STRESS):
+        for i in range(800 * STRESS):
+            program = [(random.random() < 0.5, random.randrange(6)) for _ in range(random.randrange(1, 6))]
 
             @reagent
-            def step(tx: Any, _: Any, i: int = i) -> int:
+            def step(tx: Any, _: Any, i: int = i, program: list[tuple[bool, int]] = program) -> int:
                 tx(turns.upd(lambda n, _: (n + 1, n)))
                 bound = 0
-                for k in range(i % 5):
-                    at = m.at(Slow((i + k) % 6))
-                    if (i * 7 + k) % 3:
+                for writes, k in program:
+                    at = m.at(Slow(k))
+                    if writes:
                         bound += tx(attempt(at.read >> const(0), 1))
                         tx(at.write, i)
                     else:
