@@ -376,6 +376,64 @@ class SortedMapSpec(Spec):
         return state, [pair for pair in state if lo <= pair[0] < hi]
 
 
+class SetSpec(Spec):
+    """A set of small numbers."""
+
+    initial: frozenset[int] = frozenset()
+
+    def add(self, state: frozenset[int], x: int) -> Answer:
+        """Whether it was missing."""
+        return state | {x}, x not in state
+
+    def discard(self, state: frozenset[int], x: int) -> Answer:
+        """Whether it was there."""
+        return state - {x}, x in state
+
+    def replace(self, state: frozenset[int], x: int, y: int) -> Answer:
+        """Takes x out and puts y in, if x is there."""
+        return (state - {x} | {y}, True) if x in state else (state, False)
+
+    @read_only
+    def contains(self, state: frozenset[int], x: int) -> Answer:
+        return state, x in state
+
+    @read_only
+    def size(self, state: frozenset[int]) -> Answer:
+        return state, len(state)
+
+    @read_only
+    def snapshot(self, state: frozenset[int]) -> Answer:
+        return state, state
+
+
+class CacheSpec(Spec):
+    """A cache of one place, so that there is no question which key goes; a pair of the key and its value, or ()."""
+
+    initial: tuple[int, ...] = ()
+
+    def put(self, state: tuple[int, ...], k: int, v: int) -> Answer:
+        return (k, v), None
+
+    def clear(self, state: tuple[int, ...]) -> Answer:
+        return (), None
+
+    def rename(self, state: tuple[int, ...], k: int, other: int) -> Answer:
+        """The value of k becomes that of the other key; None if there is none."""
+        return ((other, state[1]), state[1]) if state[:1] == (k,) else (state, None)
+
+    @read_only
+    def get(self, state: tuple[int, ...], k: int) -> Answer:
+        return state, state[1] if state[:1] == (k,) else None
+
+    @read_only
+    def size(self, state: tuple[int, ...]) -> Answer:
+        return state, len(state) // 2
+
+    @read_only
+    def keys(self, state: tuple[int, ...]) -> Answer:
+        return state, list(state[:1])
+
+
 class QueueAndStackSpec(Spec):
     """A queue and a stack, and moves between them in one step."""
 

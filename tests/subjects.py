@@ -19,8 +19,10 @@ from lockfree import (
     Deque,
     Full,
     LifoQueue,
+    LRUCache,
     PriorityQueue,
     Queue,
+    Set,
     ShutDown,
     SortedMap,
     Stack,
@@ -48,12 +50,14 @@ from specs import (
     REFUSED,
     BagSpec,
     BoundedQueueSpec,
+    CacheSpec,
     CounterSpec,
     DequeSpec,
     GaugeSpec,
     PrioritySpec,
     QueueAndStackSpec,
     QueueSpec,
+    SetSpec,
     SortedMapSpec,
     StackSpec,
     TwoWordsSpec,
@@ -769,3 +773,89 @@ class SortedMapSubject(Subject):
 
 class SortedObjectsSubject(SortedMapSubject):
     key = Number
+
+
+class SetSubject(Subject):
+    spec = SetSpec
+    calls = st.one_of(
+        call("add", few),
+        call("add_composed", few),
+        call("discard", few),
+        call("discard_composed", few),
+        call("replace", few, few),
+        call("contains", few),
+        call("contains_composed", few),
+        call("size"),
+        call("snapshot"),
+    )
+
+    def __init__(self) -> None:
+        items: Set[int] = Set()
+        self.add, self.discard, self.snapshot = items.try_add, items.try_discard, items.snapshot
+        self.size, self.contains = items.__len__, items.__contains__
+        self._items = items
+
+    def add_composed(self, x: int) -> bool:
+        at = self._items.at(x)
+        return (attempt(at.read >> const(False), True) >> paused >> computed(lambda new: at.write >> const(new)))()
+
+    def discard_composed(self, x: int) -> bool:
+        return attempt(self._items.at(x).remove >> paused >> const(True), False)()
+
+    def replace(self, x: int, y: int) -> bool:
+        put = const(None) >> self._items.at(y).write >> const(True)
+        return attempt(self._items.at(x).remove >> paused >> put, False)()
+
+    def contains_composed(self, x: int) -> bool:
+        return attempt(self._items.at(x).read >> paused >> const(True), False)()
+
+    def drain(self, run: Callable[..., Any]) -> None:
+        run("size")
+        run("snapshot")
+
+
+class CacheSubject(Subject):
+    spec = CacheSpec
+    calls = st.one_of(
+        call("put", few, FRESH),
+        call("put_composed", few, FRESH),
+        call("get", few),
+        call("get_composed", few),
+        call("get_direct", few),
+        call("rename", few, few),
+        call("clear"),
+        call("size"),
+        call("keys"),
+    )
+
+    def __init__(self) -> None:
+        cache: LRUCache[int, int] = LRUCache(1)
+        self.put, self.get, self.clear = cache.put, cache.get, cache.clear
+        self.get_direct, self.size = cache.peek, cache.__len__
+        self._cache = cache
+
+    def put_composed(self, k: int, v: int) -> None:
+        (const((k, v)) >> paused >> self._cache.put)()
+
+    def get_composed(self, k: int) -> Any:
+        return (const(k) >> self._cache.get >> paused)()
+
+    def keys(self) -> list[int]:
+        return list(self._cache)
+
+    def rename(self, k: int, other: int) -> Any:
+        @reagent
+        def step(tx: Any, _: Any) -> Any:
+            value = tx(self._cache.get, k)
+            pause()
+            if value is not None:
+                tx(self._cache.put, (other, value))
+            return value
+
+        return step()
+
+    def drain(self, run: Callable[..., Any]) -> None:
+        run("size")
+        run("keys")
+        for k in range(3):
+            run("get", k)

@@ -21,6 +21,7 @@ from subjects import (
     AtomicIntSubject,
     BagSubject,
     BoundedQueueSubject,
+    CacheSubject,
     CounterSubject,
     DequeSubject,
     GaugeSubject,
@@ -29,6 +30,7 @@ from subjects import (
     QueueAndStackSubject,
     QueueSubject,
     RefSubject,
+    SetSubject,
     SortedMapSubject,
     SortedObjectsSubject,
     StackSubject,
@@ -59,6 +61,8 @@ from subjects import (
         QueueAndStackSubject,
         SortedMapSubject,
         SortedObjectsSubject,
+        SetSubject,
+        CacheSubject,
     ],
 )
 def test_linearizable(subject: type[Subject]) -> None:

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from concurrent_programs import Subject, call, check_programs, pause
-from lockfree import Binding, Map, Queue
+from lockfree import Binding, Map, Queue, Set
 from racing import STRESS, examples, parked, race, settle, soon
 from reagents import BLOCK, attempt, const, stats
 from reagents.testing import Spec, read_only
@@ -259,6 +259,37 @@ def test_destructors_of_keys_and_values_may_use_the_map() -> None:
         m.pop(next(k for k in m if isinstance(k, Last)))
     settle()
     soon(lambda: m["last"] == 100, "all to be destroyed")
+
+
+@pytest.mark.parametrize("where", ["key", "value", "item"])
+def test_clearing_ends_though_destructors_put_in_more(where: str) -> None:
+    m: Map[Any, Any] = Map()
+    s: Set[Any] = Set()
+
+    class Phoenix:
+        more = 1000
+
+        def __hash__(self) -> int:
+            return 7
+
+        def __del__(self) -> None:
+            if Phoenix.more:
+                Phoenix.more -= 1
+                rise()
+
+    def rise() -> None:
+        if where == "key":
+            m[Phoenix()] = 0
+        elif where == "value":
+            m[0] = Phoenix()
+        else:
+            s.add(Phoenix())
+
+    for _ in range(1 if where == "value" else 3):
+        rise()
+    (s if where == "item" else m).clear()
+    assert Phoenix.more > 900
+    Phoenix.more = 0
 
 
 def test_cycles_are_collected() -> None:

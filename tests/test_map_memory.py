@@ -36,6 +36,31 @@ OPERATIONS: dict[str, Callable[[Map[Any, Any], Any], Any]] = {
 }
 
 
+#: Equal, of the same hash, and compared by code that needs memory.
+LARGE = 2**61
+
+
+def on_large_keys(operation: Callable[[Map[Any, Any], Any], Any]) -> Case:
+    def case(token: Any) -> Any:
+        m: Map[Any, Any] = Map({LARGE: token})
+        return lambda: operation(m, token), m.snapshot
+
+    return case
+
+
+@pytest.mark.parametrize("name", ["insert", "replace", "remove", "look", "write"])
+def test_comparing_without_memory(name: str) -> None:
+    x = float(LARGE)
+    operations: dict[str, Callable[[Map[Any, Any], Any], Any]] = {
+        "insert": lambda m, t: m.setdefault(x, 1) is t,
+        "replace": lambda m, t: m.__setitem__(x, 1),
+        "remove": lambda m, t: m.pop(x) is t,
+        "look": lambda m, t: (x in m, m.get(x) is t),
+        "write": lambda m, t: m.at(x).write(1),
+    }
+    check(on_large_keys(operations[name]))
+
+
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_without_memory(name: str) -> None:
     check(on_a_map(OPERATIONS[name]))

@@ -8,6 +8,7 @@ import itertools
 import math
 import random
 import sys
+import time
 import weakref
 from collections.abc import MutableMapping
 from typing import Any
@@ -532,6 +533,126 @@ def test_an_iterator_is_for_one_thread_at_a_time() -> None:
     it = m.irange(Key(2, lambda: next(it)))
     with pytest.raises(ValueError, match="already"):
         next(it)
+
+
+def test_clearing_ends_though_destructors_put_in_more() -> None:
+    m: SortedMap[int, Any] = SortedMap()
+
+    class Phoenix:
+        more = 1000
+
+        def __del__(self) -> None:
+            if Phoenix.more:
+                Phoenix.more -= 1
+                rise()
+
+    def rise() -> None:
+        m[Phoenix.more % 3] = Phoenix()
+
+    rise()
+    m.clear()
+    assert Phoenix.more > 900
+    Phoenix.more = 0
+
+
+def test_an_interrupt_while_a_removed_binding_is_swept_is_not_lost() -> None:
+    """The binding is out by then: the call comes to its end, and the interrupt is raised soon after."""
+    m: SortedMap[Any, int] = SortedMap([(Key(n), n) for n in range(9)])
+
+    def interrupt() -> None:
+        for key in m:
+            key.does = None
+        raise KeyboardInterrupt
+
+    def pop_and_go_on() -> None:
+        m.pop_max()
+        for _ in range(1000):
+            pass
+
+    for key in m:
+        key.does = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        pop_and_go_on()
+    assert [k.n for k in m] == list(range(8))
+
+
+def test_what_went_while_keys_were_compared_is_not_logged() -> None:
+    """Else a stale reaction, on its way back through a function in direct style, would hold what is freed by then."""
+
+    class Slow(Key):
+        def __lt__(self, other: Any) -> bool:
+            if random.random() < 0.02:
+                time.sleep(0)
+            return self.n < plain(other)
+
+    m: SortedMap[Any, int] = SortedMap()
+    turns = Ref(0)
+
+    def work() -> int:
+        done = 0
+        for i in range(800 * STRESS):
+            program = [(random.random() < 0.5, random.randrange(6)) for _ in range(random.randrange(1, 6))]
+
+            @reagent
+            def step(tx: Any, _: Any, i: int = i, program: list[tuple[bool, int]] = program) -> int:
+                tx(turns.upd(lambda n, _: (n + 1, n)))
+                bound = 0
+                for writes, k in program:
+                    at = m.at(Slow(k))
+                    if writes:
+                        bound += tx(attempt(at.read >> const(0), 1))
+                        tx(at.write, i)
+                    else:
+                        bound -= tx(attempt(at.remove >> const(1), 0))
+                return bound
+
+            done += step()
+        return done
+
+    assert sum(race(work, work, work)) == len(m) == len(contents(m))
+
+
+def test_the_end_of_a_range_is_not_taken_for_what_has_its_memory_now() -> None:
+    """While keys are compared, the last binding below the range goes, and one within it takes its place in memory."""
+
+    class Shy(Key):
+        def __lt__(self, other: Any) -> bool:
+            return self._compared() and self.n < plain(other)
+
+        def __gt__(self, other: Any) -> bool:
+            return self._compared() and self.n > plain(other)
+
+        def _compared(self) -> bool:
+            does, self.does = self.does, None
+            if does:
+                does()
+            return True
+
+    for n in range(400):
+        m: SortedMap[Any, int] = SortedMap({3: 0})
+        moved = Ref(False)
+        last = Shy(100)
+
+        def move(m: SortedMap[Any, int] = m, moved: Ref[bool] = moved, n: int = n) -> None:
+            del m[3]
+            for _ in range(100):
+                m[-7] = 0
+                del m[-7]
+            for i in range(n % 8):
+                m[i - 20] = 0
+            m[6] = 1
+            moved.set(True)
+
+        @reagent
+        def look(
+            tx: Any, _: Any, m: SortedMap[Any, int] = m, moved: Ref[bool] = moved, last: Shy = last, move: Any = move
+        ) -> Any:
+            for key in (7, last):
+                tx(attempt(m.at(key).read))
+            last.does = None if moved.get() else move
+            return tx(attempt(m.between(5, None).max, "nothing")), tx.read(moved)
+
+        assert look() in (((6, 1), True), ("nothing", False))
 
 
 @KINDS

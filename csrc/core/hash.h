@@ -154,8 +154,16 @@ static inline __attribute__((always_inline)) rg_sight rg_hash_look(rg_hash *t, u
 bool rg_hash_begin(rg_slot *, rg_hash *, rg_place *, uint64_t hash);
 /* The next node of the hash that was not dead; NULL: there is none. */
 rg_wide *rg_hash_seek(rg_slot *, rg_hash *, rg_place *);
-/* Pinned again after a time without, in which the node that was found last was held. */
-static inline void rg_hash_resume(rg_place *p) { p->from = NULL; }
+/* Pinned again after a time without, in which n, the node that was found last, was held, as it still is. True: it is in the
+ * list, so its grace period does not end while we are pinned, held or not. False: it is on its way out, and the walk begins
+ * anew; for the end of its grace period may have come, and be waiting for nobody but us. */
+static inline bool rg_hash_resume(rg_slot *s, rg_hash *t, rg_place *p, rg_wide *n)
+{
+    p->from = NULL;
+    if (!(rg_read(&s->domain->space, s->index, &n->node.next) & RG_UNLINKING)) return true;
+    rg_hash_begin(s, t, p, p->hash);
+    return false;
+}
 /* At the end of a walk: n, with its hash, goes in. False: go on seeking. */
 static inline bool rg_hash_insert(rg_place *p, rg_wide *n)
 {
@@ -176,6 +184,8 @@ rg_wide *rg_hash_after(rg_slot *, rg_hash *, rg_wide *n);
 bool rg_hash_bind(rg_slot *, rg_hash *, rg_wide *, uint64_t from, uint64_t to, int by);
 /* Just after one more was bound: is it time to grow? */
 void rg_hash_grown(rg_slot *, rg_hash *);
+/* The same after a reaction, one of whose nodes that is: it may have bound any number at once. */
+void rg_hash_grown_by(rg_slot *, rg_hash *, rg_wide *);
 /* How many are bound, at one instant. Pinned. */
 int64_t rg_hash_len(rg_slot *, rg_hash *);
 

@@ -302,12 +302,18 @@ int64_t rg_hash_len(rg_slot *s, rg_hash *t)
     }
 }
 
-void rg_hash_grown(rg_slot *s, rg_hash *t)
+/* Once in so many turns, for it takes a look at all stripes. */
+static void grow_in_turn(rg_slot *s, rg_hash *t, uint64_t turn)
 {
     uint64_t size = rg_load(&t->size), often = size < 256 ? size / 8 + 1 : 32;
-    if (read_word(s, rg_hash_count(s, t)) % often) return;
+    if (turn % often) return;
     rg_cas_entry e[RG_HASH_STRIPES];
     if (sum(s, t, e) > (int64_t)rg_hash_room(size)) grow(t, size);
 }
+
+void rg_hash_grown(rg_slot *s, rg_hash *t) { grow_in_turn(s, t, read_word(s, rg_hash_count(s, t))); }
+
+/* Not by the count: of one that goes up in steps the turn may never come. */
+void rg_hash_grown_by(rg_slot *s, rg_hash *t, rg_wide *n) { grow_in_turn(s, t, rg_hash_of(n)); }
 
 #endif

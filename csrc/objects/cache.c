@@ -20,9 +20,9 @@ static int entry_traverse(PyObject *self, visitproc visit, void *arg)
 static int entry_clear(PyObject *self)
 {
     rg_word *w = &entry_of(self)->value.word;
-    PyObject *old = object_in(w);
+    PyObject *old = (PyObject *)(uintptr_t)rg_last_value(entry_of(self)->value.st, w);
     rg_store(w, (uint64_t)(uintptr_t)Py_NewRef(Py_None));
-    Py_DECREF(old);
+    Py_XDECREF(old);
     return 0;
 }
 
@@ -30,7 +30,7 @@ static void entry_dealloc(PyObject *self)
 {
     EntryObject *e = entry_of(self);
     PyObject_GC_UnTrack(self);
-    rg_release(object_in(&e->value.word));
+    rg_release((PyObject *)(uintptr_t)rg_last_value(e->value.st, &e->value.word));
     rg_release(e->key);
     rg_free_late(e->value.st, self);
 }
@@ -171,7 +171,11 @@ static PyObject *hit_slow(CacheObject *c, PyObject *key, uint64_t hash)
     rg_unpin(s);
     PyObject *v = rg_table_get((TableObject *)PyTuple_GET_ITEM(parts, 0), key, hash);
     Py_DECREF(parts);
-    if (!v || !(s = rg_here(c->st))) return NULL; /* a key's comparison may have gone to another thread */
+    if (!v) return NULL;
+    if (!(s = rg_here(c->st))) { /* a key's comparison may have gone to another thread */
+        Py_DECREF(v);
+        return NULL;
+    }
     uint64_t now = tick(c, s);
     if (c->plain) return v;
     if (!check_entry(c, v)) {

@@ -1,5 +1,6 @@
 /* sorted_direct.c - SortedMap's operations on one key, called directly, and how towers go. */
 #include "sorted.h"
+#include "turn.h"
 
 static void expired(rg_slot *s, void *o)
 {
@@ -164,7 +165,7 @@ int rg_sorted_replace(SortedMap *m, PyObject *key, PyObject *old, PyObject *new_
 }
 
 /* A tower of that key has been marked: takes it out, and what else is marked on the way. What Python code raises on
- * the way is of no interest: somebody else will come by. Nothing is pinned. */
+ * the way is of no interest, somebody else will come by; but an interrupt is. Nothing is pinned. */
 static void cut(SortedMap *m, rg_slot *s, PyObject *key)
 {
     rg_quest q;
@@ -175,6 +176,7 @@ static void cut(SortedMap *m, rg_slot *s, PyObject *key)
         if (rg_quest_run(m, s, &q, true)) rg_unpin(s);
         rg_quest_close(s, &q);
     }
+    rg_put_off_interrupt();
     PyErr_Restore(type, value, traceback);
 }
 
@@ -287,10 +289,29 @@ int rg_sorted_end(SortedMap *m, bool last, bool remove, PyObject **key, PyObject
     return found;
 }
 
-bool rg_sorted_clear(SortedMap *m)
+/* What a clearing takes out, as far as its going may run code: kept until it is over, which it would never be if each
+ * destructor put in another binding. */
+typedef struct cleared {
+    PyObject **at;
+    size_t n, cap;
+} cleared;
+
+/* Without memory it goes sooner. */
+static void keep(cleared *c, PyObject *o)
 {
-    rg_slot *s = rg_begin(m->st, m, "clear");
-    if (!s) return false;
+    if (rg_is_inert(o)) return;
+    if (c->n == c->cap) {
+        size_t cap = c->cap ? 2 * c->cap : 64;
+        PyObject **at = PyMem_RawRealloc(c->at, cap * sizeof *at);
+        if (!at) return;
+        c->at = at;
+        c->cap = cap;
+    }
+    c->at[c->n++] = Py_NewRef(o);
+}
+
+static bool clear(SortedMap *m, rg_slot *s, cleared *c)
+{
     for (;;) {
         rg_tower *t = NULL;
         rg_pin(s);
@@ -303,6 +324,8 @@ bool rg_sorted_clear(SortedMap *m)
         uint64_t w = value_of(s, t);
         if (w != RG_DEAD) {
             if (!rg_reserve(s, 1)) break;
+            keep(c, rg_tower_key(t));
+            if (rg_is_bound(w)) keep(c, rg_object_of(w));
             if (!rg_cas_once(&s->desc, &t->value, w, RG_DEAD)) {
                 rg_unpin(s);
                 continue;
@@ -319,4 +342,15 @@ bool rg_sorted_clear(SortedMap *m)
     rg_unpin(s);
     PyErr_NoMemory();
     return false;
+}
+
+bool rg_sorted_clear(SortedMap *m)
+{
+    rg_slot *s = rg_begin(m->st, m, "clear");
+    if (!s) return false;
+    cleared c = { NULL, 0, 0 };
+    bool ok = clear(m, s, &c);
+    for (size_t i = 0; i < c.n; i++) rg_release(c.at[i]);
+    PyMem_RawFree(c.at);
+    return ok;
 }

@@ -137,7 +137,7 @@ static rx_outcome last_of(rx *r, SortedMap *m, ends *e, rg_tower **found, rx_ent
         after = t; /* in the log: there until the end */
         PyObject *key = Py_NewRef(rg_tower_key(t));
         rg_quest before;
-        o = rg_sorted_seek(r, m, &before, key, false, NULL, NULL);
+        o = rg_sorted_seek(r, m, &before, key, false, NULL, e->with_lo ? &e->lo : NULL);
         rx_drop(r, key);
         rg_quest_close(r->slot, &q);
         q = before; /* kept open: its path is good until then */

@@ -33,8 +33,12 @@ rx_outcome rg_sorted_seek(rx *r, SortedMap *m, rg_quest *q, PyObject *key, bool 
 
 rx_outcome rg_sorted_value_entry(rx *r, SortedMap *m, rg_tower *t, rx_entry **e)
 {
-    if (!(*e = rx_read_private(r, &t->value, WORD_OBJECT, &t->node))) return RX_ERROR;
-    if ((*e)->old == RG_DEAD) {
+    /* Looked at before it is logged. Who was unpinned while keys were compared may come with a tower that went long ago, and
+     * that is there only because it is held: the log, which would hold it later, must not learn of it. One that is not
+     * dead now stays while we are pinned. */
+    bool dead = rg_read(&r->st->domain->space, r->slot->index, &t->value) == RG_DEAD;
+    if (!dead && !(*e = rx_read_private(r, &t->value, WORD_OBJECT, &t->node))) return RX_ERROR;
+    if (dead || (*e)->old == RG_DEAD) {
         rg_tower_mark(r->slot, t); /* who comes next cuts it */
         return RX_RETRY;
     }

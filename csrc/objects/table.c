@@ -28,7 +28,9 @@ int rg_key_same_slow(PyObject *a, PyObject *b)
     }
     if (!is_plain(a) || !is_plain(b)) return -1;
     if (Py_TYPE(a) != Py_TYPE(b) && (is_text(a) || is_text(b))) return 0; /* and no BytesWarning */
-    return PyObject_RichCompareBool(a, b, Py_EQ) == 1;
+    int same = PyObject_RichCompareBool(a, b, Py_EQ);
+    if (same < 0) PyErr_Clear(); /* no memory to compare a float with a long integer: `ask` will say so */
+    return same;
 }
 
 /* A walk to one key, of a direct call or a reaction. */
@@ -63,13 +65,13 @@ static rx_outcome ask(walk *w, rg_wide *n, int *same)
     }
     rg_slot *s = rg_here_quietly(w->m->st);
     if (s && o == RX_DONE && !w->r) rg_pin(s);
+    if (s && o == RX_DONE && !rg_hash_resume(s, &w->m->t, &w->p, n)) *same = 0; /* it may be, but is not to be looked at */
     if (s) rg_node_release(s, &n->node);
     if (!s && o == RX_DONE) {
         PyErr_NoMemory();
         o = RX_ERROR;
     }
     w->s = s;
-    rg_hash_resume(&w->p);
     return o;
 }
 
@@ -337,7 +339,7 @@ static void sweep(PyObject *owner, rg_node *node)
         rg_wake(s, rg_hash_binding(n));
         rg_hash_unlink(s, &m->t, n, NULL);
     }
-    rg_hash_grown(s, &m->t); /* a reaction may have bound keys */
+    rg_hash_grown_by(s, &m->t, n);
     rg_unpin(s);
 }
 
@@ -413,30 +415,42 @@ int rg_table_pop(TableObject *m, PyObject **key, PyObject **value)
     }
 }
 
+/* How many of n's hash are bound, from n on. Pinned. */
+static size_t run_of(rg_slot *s, rg_hash *t, rg_wide *n)
+{
+    uint64_t hash = rg_hash_of(n);
+    size_t k = 0;
+    for (; n && rg_hash_of(n) == hash; n = rg_hash_after(s, t, n)) k += rg_is_bound(read_word(s, rg_hash_binding(n)));
+    return k;
+}
+
+/* Of each hash as many as are met there, oldest first: so it comes to an end even if the destructor of each key or value
+ * puts in another. */
 void rg_table_clear(TableObject *m)
 {
     rg_slot *s;
-    /* Behind `after` something may be left; `last`: of the hash that was met last there may be more. */
-    uint64_t after = 0, last = 0;
-    bool begun = false, met = false, no_memory, more = true;
+    uint64_t hash = 0, after = 0;
+    size_t left = 0; /* of `hash` */
+    bool begun = false, no_memory, more = true;
     while (more && (s = rg_here_quietly(m->st)) && rg_reserve(s, 3)) {
         uint64_t v = RG_ABSENT;
         rg_pin(s);
         rg_wide *n = rg_table_behind(s, &m->t, begun ? &after : NULL, &v, &no_memory);
         more = n != NULL;
-        if (n && met && rg_hash_of(n) != last) {
-            begun = true;
-            after = last;
-        }
-        if (n) {
-            met = true;
-            last = rg_hash_of(n);
+        if (n && (!left || rg_hash_of(n) != hash)) {
+            hash = rg_hash_of(n);
+            left = run_of(s, &m->t, n);
         }
         if (n && rg_hash_bind(s, &m->t, n, v, RG_DEAD, -1)) {
             displaced(s, n, v, NULL);
             rg_hash_unlink(s, &m->t, n, NULL);
+            if (left) left--;
         } else {
             v = RG_ABSENT;
+        }
+        if (n && !left) {
+            begun = true;
+            after = hash;
         }
         finish(s, v);
     }

@@ -86,11 +86,43 @@ static PyObject *rest_of(found *run, size_t k)
     return l;
 }
 
+/* Those of the next hash into *run, which has room for *room, or more if they need it. Returns how many there are; 0 at
+ * the end; -1: no memory. */
+static Py_ssize_t next_run(IterObject *it, found **run, size_t *room)
+{
+    for (;;) {
+        rg_slot *s = rg_begin(it->st, it->m, "iter");
+        if (!s) return -1;
+        bool no_memory;
+        uint64_t v;
+        rg_pin(s);
+        rg_wide *n = rg_table_behind(s, &it->m->t, it->begun ? &it->position : NULL, &v, &no_memory);
+        size_t k = n ? take_run(s, &it->m->t, n, v, *run, *room) : 0;
+        uint64_t hash = n ? rg_hash_of(n) : 0;
+        rg_unpin(s);
+        if (k > *room) {
+            drop_run(*run, *room);
+            found *more = PyMem_RawMalloc(2 * k * sizeof *more);
+            if (more) {
+                if (*room > RUN_MOST) PyMem_RawFree(*run);
+                *run = more;
+                *room = 2 * k;
+                continue;
+            }
+            no_memory = true;
+        }
+        if (no_memory) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        if (n) it->begun = true, it->position = hash;
+        return (Py_ssize_t)k;
+    }
+}
+
 /* The next entry, as new references. 1, 0 or -1. */
 static int advance(IterObject *it, PyObject **key, PyObject **value)
 {
-    found few[RUN_MOST], *run = few;
-    size_t room = RUN_MOST;
     for (;;) {
         if (it->rest && PyList_GET_SIZE(it->rest)) {
             Py_ssize_t n = PyList_GET_SIZE(it->rest);
@@ -102,40 +134,18 @@ static int advance(IterObject *it, PyObject **key, PyObject **value)
             return -1;
         }
         Py_CLEAR(it->rest);
-        rg_slot *s = rg_begin(it->st, it->m, "iter");
-        if (!s) return -1;
-        bool no_memory;
-        uint64_t v;
-        rg_pin(s);
-        rg_wide *n = rg_table_behind(s, &it->m->t, it->begun ? &it->position : NULL, &v, &no_memory);
-        size_t k = n ? take_run(s, &it->m->t, n, v, run, room) : 0;
-        uint64_t hash = n ? rg_hash_of(n) : 0;
-        rg_unpin(s);
-        if (k > room) {
-            drop_run(run, room);
-            if (run != few) PyMem_RawFree(run);
-            room = 2 * k;
-            if (!(run = PyMem_RawMalloc(room * sizeof *run))) no_memory = true;
-            else continue;
-        }
-        if (no_memory) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        if (!n) return 0;
-        it->begun = true;
-        it->position = hash;
+        found few[RUN_MOST], *run = few;
+        size_t room = RUN_MOST;
+        Py_ssize_t k = next_run(it, &run, &room);
         if (k == 1) {
             *key = run[0].key;
             *value = run[0].value;
-            if (run != few) PyMem_RawFree(run);
-            return 1;
+        } else if (k > 1) {
+            it->rest = rest_of(run, (size_t)k);
         }
-        it->rest = rest_of(run, k);
         if (run != few) PyMem_RawFree(run);
+        if (k <= 1) return (int)k;
         if (!it->rest) return -1;
-        run = few;
-        room = RUN_MOST;
     }
 }
 
@@ -397,7 +407,7 @@ void rg_table_dealloc(PyObject *self)
     for (rg_wide *n = NULL; (n = quiet_next(m, n));) {
         rg_release(object(n->node.value));
         /* Who helps a reaction late, having come by way of another structure, may be putting back what he found here. */
-        uint64_t v = s ? value_in(s, n) : RG_ABSENT;
+        uint64_t v = rg_last_value(m->st, rg_hash_binding(n));
         if (rg_is_bound(v)) rg_release(object(v));
     }
     if (s) rg_hash_close(s, &m->t);

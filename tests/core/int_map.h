@@ -91,6 +91,28 @@ static uint64_t map_get(rg_slot *s, uint64_t key, uint64_t hash)
     return v == DEAD ? ABSENT : v;
 }
 
+/* The same, as who lets go of everything but a hold on the node to compare a key. */
+static uint64_t map_ask(rg_slot *s, uint64_t key, uint64_t hash)
+{
+    rg_place p;
+    rg_wide *n;
+    uint64_t v = ABSENT;
+    bool same = false;
+    rg_pin(s);
+    rg_hash_begin(s, TABLE, &p, hash);
+    while (!same && (n = rg_hash_seek(s, TABLE, &p))) {
+        rg_node_hold(&n->node);
+        rg_unpin(s);
+        same = n->node.value == key;
+        rg_pin(s);
+        same &= rg_hash_resume(s, TABLE, &p, n);
+        rg_node_release(s, &n->node);
+        if (same) v = rg_read(SPACE, s->index, rg_hash_binding(n));
+    }
+    rg_unpin(s);
+    return v == DEAD ? ABSENT : v;
+}
+
 static int64_t map_len(rg_slot *s)
 {
     rg_pin(s);

@@ -16,6 +16,7 @@ static void gone(rg_slot *s, void *p)
     rg_wide *n = p;
     (void)s;
     atomic_fetch_add_explicit(&reclaimed, 1, memory_order_relaxed);
+    if (rg_fetch_add(&n->node.meta, 1) & RG_HOLDERS) return; /* the last holder's */
     n->node.value = 0x00dead00dead00deULL;
     rg_store_rlx(&n->node.next, 0x00dead00dead00d8ULL);
     free(n);
@@ -62,6 +63,33 @@ static void grows(void)
     }
 }
 
+/* A reaction binds two keys at once: the count is odd whenever it is looked at. */
+static void grows_by_twos(void)
+{
+    rg_slot *s = here();
+    open_table();
+    map_put(s, 1ULL << 40, rg_hash_mix(1ULL << 40), 100);
+    for (uint64_t k = 0; k < 5000; k += 2) {
+        rg_wide *n[2];
+        rg_pin(s);
+        for (uint64_t i = 0; i < 2; i++) {
+            rg_place p;
+            rg_hash_begin(s, &table, &p, rg_hash_mix(k + i));
+            while (rg_hash_seek(s, &table, &p)) {}
+            n[i] = rg_wide_new(s, k + i);
+            rg_store_rlx(&n[i]->more[0], ABSENT);
+            rg_store_rlx(&n[i]->more[1], rg_hash_mix(k + i));
+            CHECK(rg_hash_insert(&p, n[i]), "key %u", (unsigned)(k + i));
+        }
+        for (unsigned i = 0; i < 2; i++) CHECK(rg_hash_bind(s, &table, n[i], ABSENT, 100, 1), "key %u", (unsigned)(k + i));
+        for (unsigned i = 0; i < 2; i++) rg_hash_grown_by(s, &table, n[i]);
+        rg_unpin(s);
+    }
+    CHECK(map_len(s) == 5001, "%lld", (long long)map_len(s));
+    CHECK(rg_load(&table.size) * RG_HASH_LOAD >= 5000, "%u buckets", (unsigned)rg_load(&table.size));
+    close_table();
+}
+
 /* The order of the list is that of the bits from the lowest on, and mixing keeps hashes apart. */
 static void order(void)
 {
@@ -86,7 +114,7 @@ static void churn(worker *w)
         } else if (map_remove(s, key, hash, r >> 9 & 1) != ABSENT) {
             atomic_fetch_add(&unbound[key], 1);
         }
-        uint64_t v = map_get(s, key, hash);
+        uint64_t v = r >> 10 & 3 ? map_get(s, key, hash) : map_ask(s, key, hash);
         CHECK(v == ABSENT || v == 100 + key, "key %u has %llu", (unsigned)key, (unsigned long long)v);
     }
 }
@@ -218,6 +246,6 @@ static void the_count_is_exact(void)
     close_table();
 }
 
-TESTS({ "order", order }, { "grows", grows }, { "keys_come_and_go", keys_come_and_go },
+TESTS({ "order", order }, { "grows", grows }, { "grows_by_twos", grows_by_twos }, { "keys_come_and_go", keys_come_and_go },
       { "nothing_is_lost_in_growth", nothing_is_lost_in_growth }, { "walks_meet_what_stays", walks_meet_what_stays },
       { "the_count_is_exact", the_count_is_exact })

@@ -1,7 +1,8 @@
 /* scenarios_hash.c - the hash table of csrc/core/hash.h, from two buckets on.
  *
  * A program is a string for each thread, of pairs of an operation and a key:
- *   + bind, - remove, ~ remove as a reaction does (absent, then dead), ? look, # count (any key),
+ *   + bind, - remove, ~ remove as a reaction does (absent, then dead), ? look, ! look, unpinned while keys are compared,
+ *   # count (any key),
  *   ^ double the buckets (any key), f reclaim (any key)
  * A key 0 to 7 is its own hash; a, b, c have the hash 0. */
 #define RG_HASH_FIRST_LOG 1
@@ -46,8 +47,7 @@ static const x_model model = { sizeof(unsigned), init, apply, print };
 
 static void gone(rg_slot *s, void *n)
 {
-    (void)s;
-    rg_free(n);
+    rg_node_expired(s, n);
 }
 
 static void perform(rg_slot *s, char what, char name)
@@ -63,13 +63,13 @@ static void perform(rg_slot *s, char what, char name)
         rg_unpin(s);
         return;
     }
-    unsigned code = what == '+' ? BIND : what == '?' ? LOOK : what == '#' ? COUNT : REMOVE;
+    unsigned code = what == '+' ? BIND : what == '?' || what == '!' ? LOOK : what == '#' ? COUNT : REMOVE;
     x_op *op = x_call(code, code == COUNT ? 0 : (int64_t)key, 0);
     X_REQUIRE(rg_reserve(s, 4), "memory");
     switch (code) {
     case BIND: x_return(op, map_put(s, key, hash, 100) != ABSENT); break;
     case REMOVE: x_return(op, map_remove(s, key, hash, what == '~') != ABSENT); break;
-    case LOOK: x_return(op, map_get(s, key, hash) != ABSENT); break;
+    case LOOK: x_return(op, (what == '!' ? map_ask(s, key, hash) : map_get(s, key, hash)) != ABSENT); break;
     default: x_return(op, map_len(s));
     }
 }
@@ -142,6 +142,8 @@ const x_scenario s_hash[] = {
     { HASH(2, "grow-bind", "+0+2", { "^0?6", "+6" }), .bound = 2 },
     { HASH(2, "free-look", "+0+4", { "-0f0", "?4" }), .bound = 2 },
     { HASH(2, "free-remove", "+0+4", { "-0f0", "-4" }), .bound = 2 },
+    { HASH(2, "free-ask", "+a+b", { "-af0", "!b" }), .bound = 3 },
+    { HASH(2, "ask", "+a+b", { "-a+a", "!a" }), .bound = 2 },
     { HASH(2, "count", "+0", { "-0+1", "#0" }), .bound = 2 },
     { HASH(3, "bind-remove-look", "+0", { "+0", "-0", "?0" }), .bound = 2 },
     { .name = NULL },

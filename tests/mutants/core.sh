@@ -372,5 +372,9 @@ core_mutant hash-half-a-bucket hash_body.h '/^static rg_word \*made/,/^}/s/rg_kc
     explore hash.bucket 'a bucket is in use before it is in the list'
 core_mutant hash-free-at-once hash_body.h 's/if \(rg_cas\(link, \(uint64_t\)\(uintptr_t\)n, next\)\) rg_retire\(s, n, t->gone\);/if (rg_cas(link, (uint64_t)(uintptr_t)n, next)) t->gone(s, n);/;s/^            rg_retire\(s, n, t->gone\);/            t->gone(s, n);/' \
     explore hash.remove 'a node is freed as it leaves the list'
+core_mutant hash-resumes-blindly hash.h '/^static inline bool rg_hash_resume/,/^}/s/if \(!\(rg_read.*return true;/return true;/' \
+    explore hash.free-ask 'who has unpinned goes on from a node that was removed'
+core_mutant hash-grows-by-count hash_body.h 's/grow_in_turn\(s, t, rg_hash_of\(n\)\)/(void)n, rg_hash_grown(s, t)/' \
+    plain test_hash 'a count that goes up by twos is never looked at'
 core_mutant hash-front-of-run hash_body.h '/^rg_wide \*rg_hash_seek/,/^}/s/if \(hash == p->hash\) \{/if (hash == p->hash \&\& 0) {/' \
     explore hash.bind-bind 'nobody looks whether the key is there'
