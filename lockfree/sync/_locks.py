@@ -8,6 +8,7 @@ from reagents._core import Event, RLock
 __all__ = ["BoundedSemaphore", "Event", "Lock", "RLock", "Semaphore"]
 
 
+@_core._with_methods_of_its_own
 class Lock(_core.Lock):
     """A lock as threading.Lock that composes: acquire and release are methods and reagents. Lock-free but for the
     waiting.
@@ -35,6 +36,7 @@ class Lock(_core.Lock):
         self.release()
 
 
+@_core._with_methods_of_its_own
 class Semaphore(_core.Semaphore):
     """A counter of permits (Dijkstra, 1965) as threading.Semaphore that composes, and hands out n at once.
 
@@ -62,6 +64,7 @@ class Semaphore(_core.Semaphore):
         self.release()
 
 
+@_core._with_methods_of_its_own
 class BoundedSemaphore(_core.BoundedSemaphore):
     """A Semaphore that refuses, with ValueError, to be released more often than it was acquired.
 
