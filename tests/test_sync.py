@@ -112,7 +112,64 @@ def test_a_subclass() -> None:
         assert named.name == "a"
 
 
+@pytest.mark.parametrize("kind", [Lock, RLock, Semaphore, BoundedSemaphore, Condition])
+def test_with_finds_methods_of_exactly_the_type(kind: Any) -> None:
+    """The interpreter specializes calls of no others; those of a subclass of a user's work all the same."""
+
+    class Mine(kind):  # type: ignore[misc]
+        pass
+
+    assert vars(kind)["__enter__"].__objclass__ is kind
+    assert vars(kind)["__exit__"].__objclass__ is kind
+    for it in (kind(), Mine()):
+        for _ in range(100):
+            with it as taken:
+                assert taken is True
+        with pytest.raises(ZeroDivisionError), it:
+            raise ZeroDivisionError
+        with it:  # given back
+            pass
+    with pytest.raises(TypeError, match="doesn't apply"):
+        kind.__enter__(Event())
+
+
+@pytest.mark.parametrize("wrong", [5, object, type("Other", (Lock,), {})])
+def test_only_subclasses_of_types_in_c_get_methods_of_their_own(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="subclass of a type in C"):
+        _core._with_methods_of_its_own(wrong)
+
+
 # ---- locks
+
+
+@pytest.mark.parametrize("made", [RLock, Condition, lambda: Condition(Lock()), lambda: Condition(RLock())])
+@pytest.mark.parametrize("held", [False, True])
+def test_what_a_new_thread_does_not_hold(made: Any, held: bool) -> None:
+    """A thread that has no number yet owns nothing: neither what is free nor what another one has."""
+    lock = made()
+    if held:
+        lock.acquire()
+    calls = [lock.release, lambda: lock.__exit__(None, None, None)]
+    if hasattr(lock, "notify"):
+        calls += [lock.notify, lock.notify_all]
+    if not (held and type(getattr(lock, "_lock", None)) is Lock):  # a Lock has no owner
+        for call in calls:
+            with pytest.raises(RuntimeError):
+                elsewhere(call)
+    assert lock.locked() == held
+
+
+def test_a_condition_is_as_recursive_as_its_lock() -> None:
+    c = Condition()
+    with c, c:
+        c.notify()
+        assert not elsewhere(lambda: c.acquire(blocking=False))
+        c.__exit__(None, None, None)
+        assert not elsewhere(lambda: c.acquire(blocking=False))
+        c.__enter__()
+    assert elsewhere(lambda: c.acquire(blocking=False) and c.release() is None)
+    with pytest.raises(RuntimeError):
+        c.__exit__(None, None, None)
 
 
 @pytest.mark.parametrize("kind", LOCKS)

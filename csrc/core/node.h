@@ -61,6 +61,18 @@ static inline rg_node *rg_node_kept(rg_slot *s, uint64_t value)
     return n;
 }
 
+/* The same, or a new one, which with more threads than processors is often so: whoever lost the processor while pinned keeps
+ * the epoch, and the nodes that others retire, back for a whole time slice. NULL: no memory. */
+static inline rg_node *rg_node_bare(rg_slot *s, uint64_t value)
+{
+    rg_node *n = rg_node_kept(s, value);
+    if (__builtin_expect(!n, 0) && (n = rg_alloc(sizeof *n))) {
+        n->value = value;
+        rg_store_rlx(&n->meta, 0); /* relaxed: private; and that it is not wide must be seen when it is freed unused */
+    }
+    return n;
+}
+
 static inline rg_node *rg_node_new(rg_slot *s, uint64_t value)
 {
     rg_node *n = rg_node_kept(s, value);

@@ -187,7 +187,8 @@ static rx_outcome step_peek(rx *r, Reagent *n, PyObject *x, PyObject **y)
 
 /* ---- direct calls -------------------------------------------------------------------------------- */
 
-/* Each has one try where nothing is in the way; what is in the way is the slow one's business. */
+/* Each has one try where nothing is in the way; what is in the way is the slow one's business. That no node is at hand is
+ * not in the way: see rg_node_bare. */
 
 /* DONE, FULL or CLOSED; LOST: an error is set. */
 static RG_SLOW rg_tried put_slow(QueueObject *q, rg_node *n, PyObject *v, rg_tried t)
@@ -214,7 +215,7 @@ static RG_SLOW rg_tried put_slow(QueueObject *q, rg_node *n, PyObject *v, rg_tri
 static inline rg_tried put(QueueObject *q, PyObject *v)
 {
     rg_slot *s = rg_at_hand(q->st);
-    rg_node *n = s ? rg_node_kept(s, (uint64_t)(uintptr_t)v) : NULL;
+    rg_node *n = s ? rg_node_bare(s, (uint64_t)(uintptr_t)v) : NULL;
     if (__builtin_expect(!n, 0)) return put_slow(q, NULL, v, RG_TRIED_BUSY);
     Py_INCREF(v);
     if (__builtin_expect(!rg_glance(s), 0)) return put_slow(q, n, v, RG_TRIED_BUSY);

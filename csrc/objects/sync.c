@@ -278,7 +278,27 @@ static PyObject *f_called_as(PyObject *m, PyObject *const *args, Py_ssize_t narg
     return n;
 }
 
+static PyObject *f_with_methods_of_its_own(PyObject *Py_UNUSED(m), PyObject *cls)
+{
+    PyTypeObject *type = (PyTypeObject *)cls;
+    if (!PyType_Check(cls) || !type->tp_base || !type->tp_base->tp_methods) {
+        PyErr_SetString(PyExc_TypeError, "_with_methods_of_its_own() takes a subclass of a type in C");
+        return NULL;
+    }
+    for (PyMethodDef *d = type->tp_base->tp_methods; d->ml_name; d++) {
+        if (strcmp(d->ml_name, "__enter__") != 0 && strcmp(d->ml_name, "__exit__") != 0) continue;
+        PyObject *method = PyDescr_NewMethod(type, d);
+        int failed = method ? PyObject_SetAttrString(cls, d->ml_name, method) : -1;
+        Py_XDECREF(method);
+        if (failed < 0) return NULL;
+    }
+    return Py_NewRef(cls);
+}
+
 PyMethodDef rg_sync_functions[] = {
+    { "_with_methods_of_its_own", f_with_methods_of_its_own, METH_O, PyDoc_STR("_with_methods_of_its_own($module, class, /)\n--\n\n"
+      "The class, a subclass of a type in C, with __enter__ and __exit__ of that as its own: the interpreter specializes calls of\n"
+      "methods of exactly the object's type only.") },
     { "_called_as", (PyCFunction)(void (*)(void))f_called_as, METH_FASTCALL, PyDoc_STR("_called_as($module, reagent, function, /)\n--\n\n"
       "The reagent, but for what calling it does: that is the function's business.") },
     { NULL, NULL, 0, NULL },

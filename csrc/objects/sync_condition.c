@@ -2,6 +2,7 @@
  * says; here a call of wait is three reactions: to be counted and let go of the lock, to take a signal, to take the lock again.
  */
 #include "sync_condition.h"
+#include "sync_rlock.h"
 
 #include "channel.h"
 #include "engine.h"
@@ -136,7 +137,7 @@ static uint64_t composed_waits(Endpoint *waiting, rg_slot *s, uint64_t n)
 /* The groups in one reaction, then composed waits one by one: one step is no more than two parties are sure to find. */
 static PyObject *notify(Condition *c, const char *name, uint64_t n)
 {
-    if (!sync_lock_is_mine(c->lock)) {
+    if (!(c->recursive && sync_rlock_is_mine_at_once((RLock *)c->lock)) && !sync_lock_is_mine(c->lock)) {
         PyErr_SetString(PyExc_RuntimeError, "cannot notify on un-acquired lock");
         return NULL;
     }
@@ -198,11 +199,18 @@ static PyObject *direct_release(PyObject *self, PyObject *const *args, Py_ssize_
     Py_RETURN_NONE;
 }
 
-static PyObject *enter(PyObject *self, PyObject *Py_UNUSED(ignored)) { return sync_lock_acquire(((Condition *)self)->lock, NULL, 0, NULL); }
+static PyObject *enter(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    Condition *c = (Condition *)self;
+    if (__builtin_expect(c->recursive && sync_rlock_take_at_once((RLock *)c->lock), 1)) Py_RETURN_TRUE;
+    return sync_lock_acquire(c->lock, NULL, 0, NULL);
+}
 
 static PyObject *leave(PyObject *self, PyObject *const *Py_UNUSED(args), Py_ssize_t Py_UNUSED(nargs))
 {
-    if (sync_lock_release(((Condition *)self)->lock) < 0) return NULL;
+    Condition *c = (Condition *)self;
+    if (__builtin_expect(c->recursive && sync_rlock_give_at_once((RLock *)c->lock), 1)) Py_RETURN_NONE;
+    if (sync_lock_release(c->lock) < 0) return NULL;
     Py_RETURN_NONE;
 }
 
@@ -262,6 +270,7 @@ static PyObject *condition_new(PyTypeObject *type, PyObject *args, PyObject *Py_
     }
     c->st = st;
     c->lock = Py_NewRef(lock);
+    c->recursive = PyObject_TypeCheck(lock, st->rlock_type);
     c->compose = Py_NewRef(compose);
     rg_store_rlx(&c->composed, (uint64_t)(uintptr_t)Py_NewRef(Py_None)); /* relaxed: private yet */
     rg_store_rlx(&c->open, (uint64_t)(uintptr_t)open);

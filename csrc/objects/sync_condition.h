@@ -17,6 +17,7 @@ typedef struct Condition {
     rg_state *st;
     PyObject *weakrefs;
     PyObject *lock;
+    bool recursive; /* it is an RLock */
     rg_word open, closed; /* groups */
     PyObject *compose;    /* makes what composed waits need: a tuple of COMPOSED_..., */
     rg_word composed;     /* which is here from the first of them on; None before */

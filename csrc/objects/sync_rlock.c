@@ -8,15 +8,10 @@
  * was). Of a coroutine it is the thread that runs its loop: an RLock excludes no two tasks of one event loop, and so has no
  * `async with`. A catalyst has no thread, and is refused.
  */
-#include "sync.h"
+#include "sync_rlock.h"
 
 #include "engine.h"
 #include "explore.h"
-
-#define COUNT_BITS 31
-#define COUNT(w) ((w) & ((1ULL << COUNT_BITS) - 1))
-#define OWNER(w) ((w) >> COUNT_BITS)
-_Static_assert(2 * COUNT_BITS <= 62, "a word holds both");
 
 extern const rg_op rg_op_rlock_acquire;
 
@@ -99,8 +94,6 @@ static rx_outcome step_release(rx *r, Reagent *n, PyObject *x, PyObject **y)
 
 /* ---- at once -------------------------------------------------------------------------------------- */
 
-/* The words are good without a pin: see sync_permits.c. */
-
 static RG_SLOW rg_tried try_slow(RLock *l, uint64_t me, bool take)
 {
     rg_slot *s = rg_begin(l->st, l, take ? "acquire" : "release");
@@ -123,37 +116,25 @@ static RG_SLOW rg_tried try_slow(RLock *l, uint64_t me, bool take)
     }
 }
 
-static inline rg_tried take(RLock *l)
+static RG_SLOW rg_tried take_slow(RLock *l)
 {
     uint64_t me = sync_thread(), w = rg_load(&l->word);
-    rg_slot *s = rg_at_hand(l->st);
-    if (__builtin_expect(w && !rg_is_ref(w) && OWNER(w) != me && s, 0)) return RG_TRIED_EMPTY;
-    if (__builtin_expect(!s || rg_is_ref(w) || COUNT(w) == COUNT(UINT64_MAX), 0)) return try_slow(l, me, true);
-    if (__builtin_expect(!rg_cas_once(&s->desc, &l->word, w, w ? w + 1 : (me << COUNT_BITS) + 1), 0)) return try_slow(l, me, true);
-    rg_wake(s, &l->word);
-    return RG_TRIED_DONE;
+    return w && !rg_is_ref(w) && OWNER(w) != me && rg_at_hand(l->st) ? RG_TRIED_EMPTY : try_slow(l, me, true);
 }
 
 int rg_rlock_release(RLock *l)
 {
-    uint64_t me = sync_thread(), w = rg_load(&l->word), new_ = 0;
-    rg_slot *s = rg_at_hand(l->st);
-    if (__builtin_expect(s && !rg_is_ref(w) && less(w, me, false, &new_) == RG_TRIED_DONE && rg_cas_once(&s->desc, &l->word, w, new_), 1)) {
-        if (rg_somebody_waits(s)) {
-            rg_wake(s, &l->word);
-            if (!new_) rg_wake_some(s, &l->takers.list, 1);
-        }
-        return 0;
-    }
-    rg_tried t = try_slow(l, me, false);
+    if (__builtin_expect(sync_rlock_give_at_once(l), 1)) return 0;
+    rg_tried t = try_slow(l, sync_thread(), false);
     if (t == RG_TRIED_EMPTY) not_mine();
     return t == RG_TRIED_DONE ? 0 : -1;
 }
 
 static PyObject *acquire(RLock *l, sync_wait how)
 {
-    rg_tried t = take(l);
-    if (__builtin_expect(t == RG_TRIED_DONE, 1)) Py_RETURN_TRUE;
+    if (__builtin_expect(sync_rlock_take_at_once(l), 1)) Py_RETURN_TRUE;
+    rg_tried t = take_slow(l);
+    if (t == RG_TRIED_DONE) Py_RETURN_TRUE;
     if (t == RG_TRIED_MET) return NULL;
     if (!how.block) Py_RETURN_FALSE;
     int k = sync_run(l->st, &rg_op_rlock_acquire, (PyObject *)l, NULL, Py_None, how, NULL);

@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 
 from lockfree.sync._locks import Lock, RLock
 from reagents import Endpoint, Reagent, attempt, channel, const
-from reagents._core import BaseCondition
+from reagents._core import BaseCondition, _with_methods_of_its_own
 
 __all__ = ["Condition"]
 
@@ -22,6 +22,7 @@ def _composed() -> tuple[Endpoint[Any, Any], Reagent[Any, Any], Reagent[Any, Any
     return waiting, waiting.swap, met >> const(None), met
 
 
+@_with_methods_of_its_own
 class Condition(BaseCondition):
     """A condition variable as threading.Condition (Hoare, 1974; here as glibc's) whose parts compose.
 

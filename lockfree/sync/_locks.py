@@ -26,6 +26,7 @@ class _InCoroutines:
         self.release()
 
 
+@_core._with_methods_of_its_own
 class Lock(_core.Lock, _InCoroutines):
     """A lock as threading.Lock that composes: acquire and release are methods and reagents. Lock-free but for the
     waiting.
@@ -45,6 +46,7 @@ class Lock(_core.Lock, _InCoroutines):
     __slots__ = ()
 
 
+@_core._with_methods_of_its_own
 class Semaphore(_core.Semaphore, _InCoroutines):
     """A counter of permits (Dijkstra, 1965) as threading.Semaphore that composes, and hands out n at once.
 
@@ -64,6 +66,7 @@ class Semaphore(_core.Semaphore, _InCoroutines):
     __slots__ = ()
 
 
+@_core._with_methods_of_its_own
 class BoundedSemaphore(_core.BoundedSemaphore, _InCoroutines):
     """A Semaphore that refuses, with ValueError, to be released more often than it was acquired.
 

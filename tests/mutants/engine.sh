@@ -214,6 +214,10 @@ engine_mutant first-wait-unsaid sync_groups.c 's/^    if \(ours\) rg_wake\(s, &c
     'a blocked notify is not woken by the first composed wait'
 engine_mutant closed-overlooked sync_condition.c 's/none = !rg_is_ref\(closed\) && .*/none = true; if (closed \&\& w == 1)/;s/^ +rg_load\(&c->composed\) == .*/ none = false;/' any "$T/test_sync.py $T/test_sync_cpython.py" \
     'notify overlooks those who waited before'
+engine_mutant numberless-owns sync_rlock.h 's/me && OWNER/OWNER/;s/!s \|\| !me \|\| OWNER/!s || OWNER/' any "$T/test_sync.py" \
+    'a thread without a number owns what nobody has'
+engine_mutant given-back-wholly sync_rlock.h 's/COUNT\(w\) == 1 \? 0 : w - 1/0/' any "$T/test_sync.py" \
+    'a lock that was taken twice is free when it is given back once'
 engine_mutant enlist-keeps-lock sync_groups.c 's/o = rx_lock_give\(r, c->lock, true\);/o = rx_lock_give(r, c->lock, false);/' any "$T/test_sync.py" \
     'a wait gives a recursive lock back only once'
 engine_mutant sets-uncounted sync_event.c 's/flag \? 3 : -1/flag ? 1 : -1/g' any $T/test_sync_cpython.py \
