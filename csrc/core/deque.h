@@ -31,6 +31,9 @@
 typedef struct rg_deque {
     rg_word anchor;
     rg_word lookers; /* as in stack.h */
+#ifdef RG_EXCLUSIVE
+    rg_word spare; /* deque_exclusive.h: a record, or 0 */
+#endif
 } rg_deque;
 
 enum { RG_AT_LEFT, RG_AT_RIGHT };
