@@ -165,15 +165,20 @@ static bool parse_patience(rg_state *st, const char *name, PyObject *const *args
     return true;
 }
 
+static RG_SLOW PyObject *not_popped(DequeObject *d, const rg_op *op, rg_blocking how)
+{
+    if (PyErr_Occurred()) return NULL;
+    if (how.block) return rg_wait_for(d->st, op, (PyObject *)d, how, d->st->stack_empty);
+    PyErr_SetString(d->st->stack_empty, "pop from an empty deque");
+    return NULL;
+}
+
 static RG_SLOW PyObject *pop_patiently(DequeObject *d, const rg_op *op, int side, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
 {
     rg_blocking how = { false, -1 };
     if ((nargs || kw) && !parse_patience(d->st, op->name, args, nargs, kw, &how)) return NULL;
-    PyObject *v = PyErr_Occurred() ? NULL : rg_deque_take(d, side);
-    if (v || PyErr_Occurred()) return v;
-    if (how.block) return rg_wait_for(d->st, op, (PyObject *)d, how, d->st->stack_empty);
-    PyErr_SetString(d->st->stack_empty, "pop from an empty deque");
-    return NULL;
+    PyObject *v = rg_deque_take(d, side);
+    return v ? v : not_popped(d, op, how);
 }
 
 RG_HOT PyObject *direct_pop(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)

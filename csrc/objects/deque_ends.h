@@ -9,7 +9,9 @@
 
 #define RG_HOT static inline __attribute__((always_inline))
 
-/* What else a call of pop comes to: with arguments, or when a first try has found nothing. */
+/* What a call of pop comes to when nothing was found, unless an error is set. */
+static RG_SLOW PyObject *not_popped(DequeObject *, const rg_op *, rg_blocking);
+/* With arguments, or when something was in the way. */
 static RG_SLOW PyObject *pop_patiently(DequeObject *, const rg_op *, int side, PyObject *const *args, Py_ssize_t nargs, PyObject *kw);
 
 /* With a maxlen. */
@@ -29,7 +31,7 @@ static RG_SLOW bool push_bounded(DequeObject *d, PyObject *v, int side, uint64_t
         if (t == RG_TRIED_LOST) rg_lost(s, &b);
         if (!(ok = rg_reserve(s, 2 * RG_DEQUE_ROOM))) break;
         shifted = false;
-        t = rg_deque_try_push(s, &d->d, n, side, most);
+        t = rg_deque_try_push(s, &d->d, n, side, most, true);
         if (t == RG_TRIED_BUSY) (void)rg_read(&d->st->domain->space, s->index, &d->d.anchor);
         if (t != RG_TRIED_FULL) continue;
         shifted = true;
@@ -157,26 +159,38 @@ static RG_SLOW bool push_slow(DequeObject *d, rg_wide *n, PyObject *v, int side,
     return false;
 }
 
-RG_HOT bool push(DequeObject *d, PyObject *v, int side)
+static bool push(DequeObject *d, PyObject *v, int side)
 {
     uint64_t most = rg_load_rlx(&d->most);
-    if (__builtin_expect(most != UINT64_MAX, 0)) return push_bounded(d, v, side, most);
-    rg_slot *s = rg_at_hand(d->st);
-    rg_wide *n = s && rg_has_room(s, RG_DEQUE_ROOM) ? rg_wide_kept(s, (uint64_t)(uintptr_t)v) : NULL;
-    if (__builtin_expect(!n, 0)) return push_slow(d, NULL, v, side, RG_TRIED_BUSY);
-    Py_INCREF(v);
-    if (__builtin_expect(!rg_glance(s), 0)) return push_slow(d, n, v, side, RG_TRIED_BUSY);
-    rg_tried t = rg_deque_try_push(s, &d->d, n, side, UINT64_MAX);
-    rg_glanced(s);
-    if (__builtin_expect(t != RG_TRIED_DONE, 0)) return push_slow(d, n, v, side, t);
+    return most != UINT64_MAX ? push_bounded(d, v, side, most) : push_slow(d, NULL, v, side, RG_TRIED_BUSY);
+}
+
+static RG_SLOW PyObject *push_otherwise(DequeObject *d, rg_wide *n, PyObject *v, int side, rg_tried t)
+{
+    if (!(n ? push_slow(d, n, v, side, t) : push(d, v, side))) return NULL;
+    Py_RETURN_NONE;
+}
+
+/* Who waits is woken, and what is due done. */
+static RG_SLOW PyObject *pushed(DequeObject *d, rg_slot *s)
+{
     rg_wake_added(s, &d->takers.list, &d->d.anchor);
     rg_reclaim_when_due(s);
-    return true;
+    Py_RETURN_NONE;
 }
 
 RG_HOT PyObject *push_called(DequeObject *d, PyObject *v, int side)
 {
-    if (__builtin_expect(!push(d, v, side), 0)) return NULL;
+    rg_slot *s = rg_at_hand(d->st);
+    rg_wide *n = __builtin_expect(s && rg_load_rlx(&d->most) == UINT64_MAX && rg_has_room(s, RG_DEQUE_ROOM), 1)
+                     ? rg_wide_kept(s, (uint64_t)(uintptr_t)v) : NULL;
+    if (__builtin_expect(!n, 0)) return push_otherwise(d, NULL, v, side, RG_TRIED_BUSY);
+    Py_INCREF(v);
+    if (__builtin_expect(!rg_glance(s), 0)) return push_otherwise(d, n, v, side, RG_TRIED_BUSY);
+    rg_tried t = rg_deque_try_push(s, &d->d, n, side, UINT64_MAX, false);
+    rg_glanced(s);
+    if (__builtin_expect(t != RG_TRIED_DONE, 0)) return push_otherwise(d, n, v, side, t);
+    if (__builtin_expect(rg_somebody_waits(s) || rg_is_due(s), 0)) return pushed(d, s);
     Py_RETURN_NONE;
 }
 
@@ -204,16 +218,20 @@ static RG_SLOW PyObject *pop_slow(DequeObject *d, int side, rg_wide *spare, rg_t
 }
 
 /* NULL: empty, or an error is set. */
-RG_HOT PyObject *pop(DequeObject *d, int side)
+static PyObject *pop(DequeObject *d, int side) { return pop_slow(d, side, NULL, RG_TRIED_BUSY); }
+
+/* A first try was not done. */
+static RG_SLOW PyObject *pop_again(DequeObject *d, const rg_op *op, int side, rg_wide *spare, rg_tried t)
 {
-    rg_slot *s = rg_at_hand(d->st);
-    if (__builtin_expect(!s || !rg_has_room(s, RG_DEQUE_ROOM) || !rg_glance(s), 0)) return pop_slow(d, side, NULL, RG_TRIED_BUSY);
-    rg_deque_popped p;
-    rg_wide *spare = NULL;
-    rg_tried t = rg_deque_try_pop(s, &d->d, side, &spare, &p);
-    PyObject *v = t == RG_TRIED_DONE ? taken(d, s, side, &p) : NULL;
+    PyObject *v = t == RG_TRIED_EMPTY ? NULL : pop_slow(d, side, spare, t);
+    return v ? v : not_popped(d, op, (rg_blocking){ false, -1 });
+}
+
+/* It was, in a glance: who looks at the payload is heeded, who waits is woken, and what is due done. */
+static RG_SLOW PyObject *popped(DequeObject *d, rg_slot *s, int side, rg_deque_popped p)
+{
+    PyObject *v = taken(d, s, side, &p);
     rg_glanced(s);
-    if (__builtin_expect(!v, 0)) return t == RG_TRIED_EMPTY ? NULL : pop_slow(d, side, spare, t);
     rg_wake(s, &d->d.anchor);
     rg_reclaim_when_due(s);
     return v;
@@ -221,8 +239,20 @@ RG_HOT PyObject *pop(DequeObject *d, int side)
 
 RG_HOT PyObject *pop_called(DequeObject *d, const rg_op *op, int side, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
 {
-    PyObject *v = __builtin_expect(nargs || kw, 0) ? NULL : pop(d, side);
-    return __builtin_expect(v != NULL, 1) ? v : pop_patiently(d, op, side, args, nargs, kw);
+    rg_slot *s = rg_at_hand(d->st);
+    if (__builtin_expect(!s || nargs || kw || !rg_has_room(s, RG_DEQUE_ROOM) || !rg_glance(s), 0))
+        return pop_patiently(d, op, side, args, nargs, kw);
+    rg_deque_popped p;
+    rg_wide *spare = NULL;
+    rg_tried t = rg_deque_try_pop(s, &d->d, side, &spare, &p, false);
+    if (__builtin_expect(t != RG_TRIED_DONE, 0)) {
+        rg_glanced(s);
+        return pop_again(d, op, side, spare, t);
+    }
+    if (__builtin_expect(rg_load(&d->d.lookers) || rg_somebody_waits(s) || rg_is_due(s), 0)) return popped(d, s, side, p);
+    rg_deque_let_go(s, side, &p);
+    rg_glanced(s);
+    return (PyObject *)(uintptr_t)p.value;
 }
 
 #endif
