@@ -173,7 +173,7 @@ static RG_SLOW PyObject *not_popped(DequeObject *d, const rg_op *op, rg_blocking
     return NULL;
 }
 
-static RG_SLOW PyObject *pop_patiently(DequeObject *d, const rg_op *op, int side, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
+static RG_SLOW PyObject *pop_patiently(DequeObject *d, PyObject *const *args, Py_ssize_t nargs, PyObject *kw, const rg_op *op, int side)
 {
     rg_blocking how = { false, -1 };
     if ((nargs || kw) && !parse_patience(d->st, op->name, args, nargs, kw, &how)) return NULL;
@@ -183,12 +183,12 @@ static RG_SLOW PyObject *pop_patiently(DequeObject *d, const rg_op *op, int side
 
 RG_HOT PyObject *direct_pop(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
 {
-    return pop_called((DequeObject *)self, &rg_op_deque_pop, RG_AT_RIGHT, args, nargs, kw);
+    return pop_called((DequeObject *)self, args, nargs, kw, &rg_op_deque_pop, RG_AT_RIGHT);
 }
 
 RG_HOT PyObject *direct_popleft(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
 {
-    return pop_called((DequeObject *)self, &rg_op_deque_popleft, RG_AT_LEFT, args, nargs, kw);
+    return pop_called((DequeObject *)self, args, nargs, kw, &rg_op_deque_popleft, RG_AT_LEFT);
 }
 
 RG_BOUND(append)

@@ -12,7 +12,7 @@
 /* What a call of pop comes to when nothing was found, unless an error is set. */
 static RG_SLOW PyObject *not_popped(DequeObject *, const rg_op *, rg_blocking);
 /* With arguments, or when something was in the way. */
-static RG_SLOW PyObject *pop_patiently(DequeObject *, const rg_op *, int side, PyObject *const *args, Py_ssize_t nargs, PyObject *kw);
+static RG_SLOW PyObject *pop_patiently(DequeObject *, PyObject *const *args, Py_ssize_t nargs, PyObject *kw, const rg_op *, int side);
 
 /* With a maxlen. */
 static RG_SLOW bool push_bounded(DequeObject *d, PyObject *v, int side, uint64_t most)
@@ -126,11 +126,11 @@ static RG_SLOW PyObject *pop(DequeObject *d, int side)
     return v;
 }
 
-RG_HOT PyObject *pop_called(DequeObject *d, const rg_op *op, int side, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
+RG_HOT PyObject *pop_called(DequeObject *d, PyObject *const *args, Py_ssize_t nargs, PyObject *kw, const rg_op *op, int side)
 {
     rg_slot *s = rg_at_hand(d->st);
     rg_wide *n = __builtin_expect(s && !nargs && !kw, 1) ? rg_deque_try_pop_own(s, &d->d, side) : NULL;
-    if (__builtin_expect(!n, 0)) return pop_patiently(d, op, side, args, nargs, kw);
+    if (__builtin_expect(!n, 0)) return pop_patiently(d, args, nargs, kw, op, side);
     if (__builtin_expect(!rg_deque_keeps(s, n) || rg_somebody_waits(s), 0)) return popped(d, s, n);
     PyObject *v = rg_deque_payload(n);
     rg_deque_keep(s, n);
@@ -237,11 +237,11 @@ static RG_SLOW PyObject *popped(DequeObject *d, rg_slot *s, int side, rg_deque_p
     return v;
 }
 
-RG_HOT PyObject *pop_called(DequeObject *d, const rg_op *op, int side, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
+RG_HOT PyObject *pop_called(DequeObject *d, PyObject *const *args, Py_ssize_t nargs, PyObject *kw, const rg_op *op, int side)
 {
     rg_slot *s = rg_at_hand(d->st);
     if (__builtin_expect(!s || nargs || kw || !rg_has_room(s, RG_DEQUE_ROOM) || !rg_glance(s), 0))
-        return pop_patiently(d, op, side, args, nargs, kw);
+        return pop_patiently(d, args, nargs, kw, op, side);
     rg_deque_popped p;
     rg_wide *spare = NULL;
     rg_tried t = rg_deque_try_pop(s, &d->d, side, &spare, &p, false);
