@@ -32,7 +32,7 @@ typedef struct rg_deque {
     rg_word anchor;
     rg_word lookers; /* as in stack.h */
 #ifdef RG_EXCLUSIVE
-    rg_word spare; /* deque_exclusive.h: a record, or 0 */
+    rg_word own; /* deque_exclusive.h: a record, or 0 */
 #endif
 } rg_deque;
 

@@ -317,7 +317,7 @@ static void deque_dealloc(PyObject *self)
     if (d->weakrefs) PyObject_ClearWeakRefs(self);
     deque_clear(self);
 #ifdef RG_EXCLUSIVE
-    rg_deque_close(rg_here_quietly(d->st), &d->d);
+    rg_deque_give_up_own(rg_here_quietly(d->st), &d->d);
 #endif
     rg_free_late(d->st, self);
 }

@@ -64,7 +64,7 @@ static RG_SLOW bool push_slow(DequeObject *d, rg_wide *n, PyObject *v, int side)
     if (!s) return false;
     if (!n) n = rg_wide_new(s, (uint64_t)(uintptr_t)v);
     rg_pin(s);
-    bool ok = n && rg_deque_make_own(s, &d->d) && rg_deque_try_push_own(s, &d->d, n, side);
+    bool ok = n && rg_deque_make_own(s, &d->d) && rg_deque_try_push_own(&d->d, n, side);
     if (ok) {
         Py_INCREF(v);
         rg_wake_added(s, &d->takers.list, &d->d.anchor);
@@ -99,7 +99,7 @@ RG_HOT PyObject *push_called(DequeObject *d, PyObject *v, int side)
 {
     rg_slot *s = rg_at_hand(d->st);
     rg_wide *n = __builtin_expect(s && rg_load_rlx(&d->most) == UINT64_MAX, 1) ? rg_wide_kept(s, (uint64_t)(uintptr_t)v) : NULL;
-    if (__builtin_expect(!n || !rg_deque_try_push_own(s, &d->d, n, side), 0)) return push_otherwise(d, n, v, side);
+    if (__builtin_expect(!n || !rg_deque_try_push_own(&d->d, n, side), 0)) return push_otherwise(d, n, v, side);
     Py_INCREF(v);
     if (rg_somebody_waits(s)) return pushed(d, s);
     Py_RETURN_NONE;
@@ -120,7 +120,7 @@ static RG_SLOW PyObject *pop(DequeObject *d, int side)
     if (!s || !rg_load(&d->d.anchor)) return NULL;
     rg_pin(s);
     bool ok = rg_deque_make_own(s, &d->d);
-    PyObject *v = ok ? popped(d, s, rg_deque_try_pop_own(s, &d->d, side)) : NULL;
+    PyObject *v = ok ? popped(d, s, rg_deque_try_pop_own(&d->d, side)) : NULL;
     rg_unpin(s);
     if (!ok) PyErr_NoMemory();
     return v;
@@ -129,7 +129,7 @@ static RG_SLOW PyObject *pop(DequeObject *d, int side)
 RG_HOT PyObject *pop_called(DequeObject *d, PyObject *const *args, Py_ssize_t nargs, PyObject *kw, const rg_op *op, int side)
 {
     rg_slot *s = rg_at_hand(d->st);
-    rg_wide *n = __builtin_expect(s && !nargs && !kw, 1) ? rg_deque_try_pop_own(s, &d->d, side) : NULL;
+    rg_wide *n = __builtin_expect(s && !nargs && !kw, 1) ? rg_deque_try_pop_own(&d->d, side) : NULL;
     if (__builtin_expect(!n, 0)) return pop_patiently(d, args, nargs, kw, op, side);
     if (__builtin_expect(!rg_deque_keeps(s, n) || rg_somebody_waits(s), 0)) return popped(d, s, n);
     PyObject *v = rg_deque_payload(n);

@@ -56,19 +56,19 @@ static void check_all(rg_slot *s)
 static void push_own(rg_slot *s, int side, uint64_t v)
 {
     rg_wide *n = rg_wide_new(s, v);
-    if (!rg_deque_try_push_own(s, &deque, n, side))
-        CHECK(rg_deque_make_own(s, &deque) && rg_deque_try_push_own(s, &deque, n, side), "still in the way");
+    if (!rg_deque_try_push_own(&deque, n, side))
+        CHECK(rg_deque_make_own(s, &deque) && rg_deque_try_push_own(&deque, n, side), "still in the way");
     put_in(side, v);
 }
 
 static void pop_own(rg_slot *s, int side)
 {
     if (!model.n) {
-        CHECK(!rg_deque_try_pop_own(s, &deque, side), "something in an empty one");
+        CHECK(!rg_deque_try_pop_own(&deque, side), "something in an empty one");
         return;
     }
-    rg_wide *n = rg_deque_try_pop_own(s, &deque, side);
-    if (!n) CHECK(rg_deque_make_own(s, &deque) && (n = rg_deque_try_pop_own(s, &deque, side)), "still in the way");
+    rg_wide *n = rg_deque_try_pop_own(&deque, side);
+    if (!n) CHECK(rg_deque_make_own(s, &deque) && (n = rg_deque_try_pop_own(&deque, side)), "still in the way");
     uint64_t v = take_out(side);
     CHECK(n->node.value == v, "%llu, not %llu", (unsigned long long)n->node.value, (unsigned long long)v);
     if (rg_deque_keeps(s, n))
@@ -160,15 +160,16 @@ static void like_a_model(void)
         held[i].anchor = 0;
     }
     while (model.n) pop_own(s, RG_AT_LEFT);
-    rg_deque_close(s, &deque);
+    rg_deque_give_up_own(s, &deque);
     rg_flush(s);
     rg_free_node_cache(s);
 }
 
-/* In turn at one end and at both, it takes one record for ever, and keeps none that it does not need. */
+/* It takes one record for ever, whatever comes and goes, but when somebody holds that. */
 static void makes_one_record(void)
 {
     rg_slot *s = here();
+    CHECK(rg_reserve(s, 64), "memory");
     push_own(s, RG_AT_RIGHT, 1);
     uint64_t record = rg_load(&deque.anchor);
     for (uint64_t i = 0; i < 100; i++) {
@@ -177,12 +178,17 @@ static void makes_one_record(void)
         if (i % 3) pop_own(s, i >> 1 & 1);
     }
     while (model.n) pop_own(s, RG_AT_RIGHT);
-    CHECK(!rg_load(&deque.anchor) && rg_load(&deque.spare) == record, "the record of none");
+    CHECK(!rg_load(&deque.anchor) && rg_load(&deque.own) == record, "the record of none");
     push_plainly(s, RG_AT_LEFT, 7);
     push_own(s, RG_AT_LEFT, 8);
-    CHECK(rg_load(&deque.anchor) == record && !rg_load(&deque.spare), "the spare one is not used");
+    CHECK(rg_load(&deque.anchor) == record, "its own record is not used");
+    hold(s, 0);
+    push_own(s, RG_AT_LEFT, 9);
+    CHECK(rg_load(&deque.anchor) != record, "a record that is held");
     while (model.n) pop_own(s, RG_AT_RIGHT);
-    rg_deque_close(s, &deque);
+    hold(s, 0);
+    rg_deque_give_up_own(s, &deque);
+    rg_flush(s);
     rg_free_node_cache(s);
 }
 
