@@ -2,8 +2,8 @@
  *
  * A node's payload owns a reference; records have none. In a reaction only the anchor is logged: what hangs below a
  * validated anchor, its links set, is what was read. One push in a reaction makes a node that is its own record, as a
- * direct one does; more of it goes by way of views, and the links at the border to what was there are left to whoever
- * comes next.
+ * direct one does without the GIL (deque_ends.h has the direct ones); more of it goes by way of views, and the links at the
+ * border to what was there are left to whoever comes next.
  */
 #include "deque_ends.h"
 

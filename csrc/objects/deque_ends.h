@@ -1,6 +1,7 @@
 /* deque_ends.h - one item at one end of a Deque, called directly: for deque.c.
  *
- * Each has one try where nothing is in the way; what is in the way is the slow one's business.
+ * Each has one try where nothing is in the way, which calls nothing that it does not end with, and so saves no registers;
+ * what is in the way is the slow one's business. With the GIL that is another try: core/deque_exclusive.h.
  */
 #ifndef RG_OBJECTS_DEQUE_ENDS_H
 #define RG_OBJECTS_DEQUE_ENDS_H
