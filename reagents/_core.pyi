@@ -425,6 +425,7 @@ class BaseCondition(_Lock):
 
 # The subclass of a type in C, with __enter__ and __exit__ of that as its own.
 def _with_methods_of_its_own(cls: type[_C], /) -> type[_C]: ...
+
 # The reagent, but calling it calls the function.
 def _called_as(reagent: Reagent[_C, _D], function: Callable[..., Any], /) -> Reagent[_C, _D]: ...
 

@@ -383,3 +383,24 @@ def test_what_comparing_raises_is_what_is_raised() -> None:
                 e.index("b", *args)
         else:
             assert e.index("b", *args) == expected
+
+
+@pytest.mark.parametrize("filled", ["item by item", "at once", "in reactions"])
+def test_what_a_reaction_has_read_is_not_what_direct_calls_leave(filled: str) -> None:
+    """The calls leave as many items as there were; the reaction, which has read them, must notice all the same."""
+    d: Deque[int] = Deque([1, 2, 3] if filled == "at once" else ())
+    for i in (1, 2, 3) if not d else ():
+        (d.append if filled == "item by item" else d.append >> identity)(i)
+    seen: list[int] = []
+
+    def meanwhile(x: int) -> int:
+        seen.append(x)
+        if len(seen) == 1:
+            d.append(9)
+            assert d.popleft() == 1
+        return x
+
+    assert (d.pop >> meanwhile)() == 9
+    assert seen == [3, 9]
+    assert list(d) == [2, 3]
+    assert (d.pop(), d.pop(), len(d)) == (3, 2, 0)

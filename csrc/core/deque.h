@@ -31,6 +31,9 @@
 typedef struct rg_deque {
     rg_word anchor;
     rg_word lookers; /* as in stack.h */
+#ifdef RG_EXCLUSIVE
+    rg_word own; /* deque_exclusive.h: a record, or 0 */
+#endif
 } rg_deque;
 
 enum { RG_AT_LEFT, RG_AT_RIGHT };
@@ -155,8 +158,8 @@ static __attribute__((noinline, unused)) bool rg_deque_settle(rg_slot *s, rg_deq
     return rg_deque_set_links(s, d, a, &v);
 }
 
-/* False: a is not the anchor any more. */
-static inline __attribute__((always_inline)) bool rg_deque_settled(rg_slot *s, rg_deque *d, uint64_t a, int side, rg_deque_ends *e)
+/* False: a is not the anchor any more; or, without help, a link is not set. */
+static inline __attribute__((always_inline)) bool rg_deque_settled(rg_slot *s, rg_deque *d, uint64_t a, int side, bool help, rg_deque_ends *e)
 {
     rg_wide *w = rg_wide_of(a), *in;
     uint64_t more = rg_load_rlx(&w->more[1]); /* relaxed: set before publication */
@@ -178,15 +181,16 @@ static inline __attribute__((always_inline)) bool rg_deque_settled(rg_slot *s, r
         in = rg_deque_next(w, side);
         set = !in || rg_deque_next(in, !side) == w;
     }
+    if (!help) return set;
     return __builtin_expect(set, 1) || rg_deque_settle(s, d, a, side, e);
 }
 
 /* ---- one operation ------------------------------------------------------------------------------- */
 
 /* Pinned; RG_DEQUE_ROOM is reserved. Once done the node, a new rg_wide, is the deque's. FULL: nothing is done, there
- * being `most` items or more. */
+ * being `most` items or more. Without `help` (a constant) nothing is called; links that are not set make it BUSY. */
 #define RG_TRIED_FULL RG_TRIED_EMPTY
-static inline __attribute__((always_inline)) rg_tried rg_deque_try_push(rg_slot *s, rg_deque *d, rg_wide *n, int side, uint64_t most)
+static inline __attribute__((always_inline)) rg_tried rg_deque_try_push(rg_slot *s, rg_deque *d, rg_wide *n, int side, uint64_t most, bool help)
 {
     uint64_t a = rg_load(&d->anchor);
     if (__builtin_expect(rg_is_ref(a), 0)) return RG_TRIED_BUSY;
@@ -195,7 +199,7 @@ static inline __attribute__((always_inline)) rg_tried rg_deque_try_push(rg_slot 
         return rg_cas_once(&s->desc, &d->anchor, 0, rg_wide_word(n)) ? RG_TRIED_DONE : RG_TRIED_LOST;
     }
     rg_deque_ends e;
-    if (__builtin_expect(!rg_deque_settled(s, d, a, side, &e), 0)) return RG_TRIED_BUSY;
+    if (__builtin_expect(!rg_deque_settled(s, d, a, side, help, &e), 0)) return RG_TRIED_BUSY;
     if (e.count >= most) return RG_TRIED_FULL;
     unsigned base = !e.mark ? RG_BASE_NONE : a == rg_wide_word(e.near) ? RG_BASE_INWARD : RG_BASE_FAR;
     rg_deque_place(n, side, e.near, e.far, base, e.count + 1);
@@ -216,14 +220,14 @@ typedef struct rg_deque_popped {
 } rg_deque_popped;
 
 /* Pinned; RG_DEQUE_ROOM is reserved. *spare: a new rg_wide or NULL, and so afterwards. Busy: also if
- * the slot keeps none. */
-static inline __attribute__((always_inline)) rg_tried rg_deque_try_pop(rg_slot *s, rg_deque *d, int side, rg_wide **spare, rg_deque_popped *out)
+ * the slot keeps none. `help` as there. */
+static inline __attribute__((always_inline)) rg_tried rg_deque_try_pop(rg_slot *s, rg_deque *d, int side, rg_wide **spare, rg_deque_popped *out, bool help)
 {
     uint64_t a = rg_load(&d->anchor), next;
     if (__builtin_expect(rg_is_ref(a), 0)) return RG_TRIED_BUSY;
     if (__builtin_expect(!a, 0)) return RG_TRIED_EMPTY;
     rg_deque_ends e;
-    if (__builtin_expect(!rg_deque_settled(s, d, a, side, &e), 0)) return RG_TRIED_BUSY;
+    if (__builtin_expect(!rg_deque_settled(s, d, a, side, help, &e), 0)) return RG_TRIED_BUSY;
     rg_wide *n = e.near, *record = NULL;
     out->last = e.count == 1;
     if (out->last) {
@@ -270,7 +274,7 @@ static inline bool rg_deque_push(rg_slot *s, rg_deque *d, rg_wide *n, int side, 
     for (;;) {
         if (t == RG_TRIED_LOST) rg_lost(s, &b);
         if (!rg_reserve(s, RG_DEQUE_ROOM)) return false;
-        t = rg_deque_try_push(s, d, n, side, UINT64_MAX);
+        t = rg_deque_try_push(s, d, n, side, UINT64_MAX, true);
         if (t == RG_TRIED_DONE) return true;
         if (t == RG_TRIED_BUSY) (void)rg_read(&s->domain->space, s->index, &d->anchor);
     }
@@ -283,7 +287,7 @@ static inline bool rg_deque_pop(rg_slot *s, rg_deque *d, int side, rg_wide **spa
         if (t == RG_TRIED_LOST) rg_lost(s, &b);
         *nomem = !rg_reserve(s, RG_DEQUE_ROOM) || (!*spare && !(*spare = rg_wide_new(s, 0)));
         if (*nomem) return false;
-        t = rg_deque_try_pop(s, d, side, spare, out);
+        t = rg_deque_try_pop(s, d, side, spare, out, true);
         if (t == RG_TRIED_DONE) return true;
         if (t == RG_TRIED_EMPTY) return false;
         if (t == RG_TRIED_BUSY) (void)rg_read(&s->domain->space, s->index, &d->anchor);

@@ -153,9 +153,10 @@ void rg_lost(rg_slot *, rg_backoff *b);
 void rg_lost_until(rg_slot *, rg_backoff *b, rg_until_fn until, void *arg);
 
 void rg_reclaim(rg_slot *);
+static inline bool rg_is_due(rg_slot *s) { return __builtin_expect(s->ring.tail - s->ring.head >= s->due, 0); }
 static inline void rg_reclaim_when_due(rg_slot *s)
 {
-    if (__builtin_expect(s->ring.tail - s->ring.head >= s->due, 0)) rg_reclaim(s);
+    if (rg_is_due(s)) rg_reclaim(s);
 }
 
 static inline void rg_publish_unpinned(rg_slot *s)

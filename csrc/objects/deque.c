@@ -2,10 +2,10 @@
  *
  * A node's payload owns a reference; records have none. In a reaction only the anchor is logged: what hangs below a
  * validated anchor, its links set, is what was read. One push in a reaction makes a node that is its own record, as a
- * direct one does; more of it goes by way of views, and the links at the border to what was there are left to whoever
- * comes next.
+ * direct one does without the GIL (deque_ends.h has the direct ones); more of it goes by way of views, and the links at the
+ * border to what was there are left to whoever comes next.
  */
-#include "deque.h"
+#include "deque_ends.h"
 
 /* ---- reagents ---------------------------------------------------------------------------------- */
 
@@ -131,134 +131,25 @@ static rx_outcome step_popleft(rx *r, Reagent *n, PyObject *x, PyObject **y) { r
 
 /* ---- direct calls -------------------------------------------------------------------------------- */
 
-/* Each has one try where nothing is in the way; what is in the way is the slow one's business. */
-
-static RG_SLOW bool push_slow(DequeObject *d, rg_wide *n, PyObject *v, int side, rg_tried t)
-{
-    rg_slot *s = rg_begin(d->st, d, side == RG_AT_RIGHT ? "append" : "appendleft");
-    if (!s) return false;
-    if (!n && !(n = rg_wide_new(s, (uint64_t)(uintptr_t)Py_NewRef(v)))) {
-        Py_DECREF(v);
-        PyErr_NoMemory();
-        return false;
-    }
-    rg_pin(s);
-    bool ok = rg_deque_push(s, &d->d, n, side, t);
-    if (ok) rg_wake_added(s, &d->takers.list, &d->d.anchor);
-    rg_unpin(s);
-    if (ok) return true;
-    rg_wide_free(s, n);
-    Py_DECREF(v);
-    PyErr_NoMemory();
-    return false;
-}
-
-/* With a maxlen. */
-static RG_SLOW bool push_bounded(DequeObject *d, PyObject *v, int side, uint64_t most)
-{
-    rg_slot *s = rg_begin(d->st, d, side == RG_AT_RIGHT ? "append" : "appendleft");
-    if (!s) return false;
-    if (!most) return true;
-    rg_wide *n = rg_wide_new(s, (uint64_t)(uintptr_t)v), *record = rg_wide_new(s, 0);
-    rg_tried t = RG_TRIED_BUSY;
-    rg_backoff b = { 0 };
-    uint64_t value = 0;
-    bool ok = n && record, shifted = false;
-    if (ok) Py_INCREF(v);
-    rg_pin(s);
-    while (ok && t != RG_TRIED_DONE) {
-        if (t == RG_TRIED_LOST) rg_lost(s, &b);
-        if (!(ok = rg_reserve(s, 2 * RG_DEQUE_ROOM))) break;
-        shifted = false;
-        t = rg_deque_try_push(s, &d->d, n, side, most);
-        if (t == RG_TRIED_BUSY) (void)rg_read(&d->st->domain->space, s->index, &d->d.anchor);
-        if (t != RG_TRIED_FULL) continue;
-        shifted = true;
-        t = rg_deque_try_shift(s, &d->d, n, side, most, record, &value);
-    }
-    PyObject *gone = ok && shifted ? rg_take_payload(s, &d->d.lookers, value) : NULL;
-    if (ok && shifted)
-        rg_wake(s, &d->d.anchor);
-    else if (ok)
-        rg_wake_added(s, &d->takers.list, &d->d.anchor);
-    rg_unpin(s);
-    if (record && !(ok && shifted)) rg_wide_free(s, record);
-    if (!ok && n) {
-        if (record) Py_DECREF(v);
-        rg_wide_free(s, n);
-    }
-    Py_XDECREF(gone);
-    if (!ok) PyErr_NoMemory();
-    return ok;
-}
-
-static inline __attribute__((always_inline)) bool push(DequeObject *d, PyObject *v, int side)
-{
-    uint64_t most = rg_load_rlx(&d->most);
-    if (__builtin_expect(most != UINT64_MAX, 0)) return push_bounded(d, v, side, most);
-    rg_slot *s = rg_at_hand(d->st);
-    rg_wide *n = s && rg_has_room(s, RG_DEQUE_ROOM) ? rg_wide_kept(s, (uint64_t)(uintptr_t)v) : NULL;
-    if (__builtin_expect(!n, 0)) return push_slow(d, NULL, v, side, RG_TRIED_BUSY);
-    Py_INCREF(v);
-    if (__builtin_expect(!rg_glance(s), 0)) return push_slow(d, n, v, side, RG_TRIED_BUSY);
-    rg_tried t = rg_deque_try_push(s, &d->d, n, side, UINT64_MAX);
-    rg_glanced(s);
-    if (__builtin_expect(t != RG_TRIED_DONE, 0)) return push_slow(d, n, v, side, t);
-    rg_wake_added(s, &d->takers.list, &d->d.anchor);
-    rg_reclaim_when_due(s);
-    return true;
-}
-
-/* Pinned, or in a glance. */
-static inline PyObject *taken(DequeObject *d, rg_slot *s, int side, const rg_deque_popped *p)
-{
-    PyObject *v = rg_take_payload(s, &d->d.lookers, p->value);
-    rg_deque_let_go(s, side, p);
-    return v;
-}
-
-static RG_SLOW PyObject *pop_slow(DequeObject *d, int side, rg_wide *spare, rg_tried t)
-{
-    rg_slot *s = rg_begin(d->st, d, side == RG_AT_RIGHT ? "pop" : "popleft");
-    if (!s) return NULL;
-    rg_deque_popped p;
-    bool nomem;
-    rg_pin(s);
-    PyObject *v = rg_deque_pop(s, &d->d, side, &spare, &p, &nomem, t) ? taken(d, s, side, &p) : NULL;
-    if (v) rg_wake(s, &d->d.anchor);
-    rg_unpin(s);
-    if (spare) rg_wide_free(s, spare);
-    if (nomem) PyErr_NoMemory();
-    return v;
-}
-
-static inline __attribute__((always_inline)) PyObject *pop(DequeObject *d, int side)
-{
-    rg_slot *s = rg_at_hand(d->st);
-    if (__builtin_expect(!s || !rg_has_room(s, RG_DEQUE_ROOM) || !rg_glance(s), 0)) return pop_slow(d, side, NULL, RG_TRIED_BUSY);
-    rg_deque_popped p;
-    rg_wide *spare = NULL;
-    rg_tried t = rg_deque_try_pop(s, &d->d, side, &spare, &p);
-    PyObject *v = t == RG_TRIED_DONE ? taken(d, s, side, &p) : NULL;
-    rg_glanced(s);
-    if (__builtin_expect(!v, 0)) return t == RG_TRIED_EMPTY ? NULL : pop_slow(d, side, spare, t);
-    rg_wake(s, &d->d.anchor);
-    rg_reclaim_when_due(s);
-    return v;
-}
-
 PyObject *rg_deque_take(DequeObject *d, int side) { return pop(d, side); }
 
-static PyObject *direct_append(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
+/* With arguments that are not just the item. */
+static RG_SLOW PyObject *push_oddly(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw, int side)
 {
-    if (!rg_arity("append", nargs, kw, 1, 1) || !push((DequeObject *)self, args[0], RG_AT_RIGHT)) return NULL;
+    if (!rg_arity(side == RG_AT_RIGHT ? "append" : "appendleft", nargs, kw, 1, 1) || !push((DequeObject *)self, args[0], side)) return NULL;
     Py_RETURN_NONE;
 }
 
-static PyObject *direct_appendleft(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
+RG_HOT PyObject *direct_append(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
 {
-    if (!rg_arity("appendleft", nargs, kw, 1, 1) || !push((DequeObject *)self, args[0], RG_AT_LEFT)) return NULL;
-    Py_RETURN_NONE;
+    if (__builtin_expect(kw || nargs != 1, 0)) return push_oddly(self, args, nargs, kw, RG_AT_RIGHT);
+    return push_called((DequeObject *)self, args[0], RG_AT_RIGHT);
+}
+
+RG_HOT PyObject *direct_appendleft(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
+{
+    if (__builtin_expect(kw || nargs != 1, 0)) return push_oddly(self, args, nargs, kw, RG_AT_LEFT);
+    return push_called((DequeObject *)self, args[0], RG_AT_LEFT);
 }
 
 extern const rg_op rg_op_deque_pop, rg_op_deque_popleft;
@@ -274,28 +165,30 @@ static bool parse_patience(rg_state *st, const char *name, PyObject *const *args
     return true;
 }
 
-/* With arguments, or when nothing was found. */
-static RG_SLOW PyObject *pop_patiently(DequeObject *d, const rg_op *op, int side, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
+static RG_SLOW PyObject *not_popped(DequeObject *d, const rg_op *op, rg_blocking how)
 {
-    rg_blocking how = { false, -1 };
-    if ((nargs || kw) && !parse_patience(d->st, op->name, args, nargs, kw, &how)) return NULL;
-    PyObject *v = nargs || kw ? rg_deque_take(d, side) : NULL;
-    if (v || PyErr_Occurred()) return v;
+    if (PyErr_Occurred()) return NULL;
     if (how.block) return rg_wait_for(d->st, op, (PyObject *)d, how, d->st->stack_empty);
     PyErr_SetString(d->st->stack_empty, "pop from an empty deque");
     return NULL;
 }
 
-static PyObject *direct_pop(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
+static RG_SLOW PyObject *pop_patiently(DequeObject *d, PyObject *const *args, Py_ssize_t nargs, PyObject *kw, const rg_op *op, int side)
 {
-    PyObject *v = nargs || kw ? NULL : pop((DequeObject *)self, RG_AT_RIGHT);
-    return v ? v : pop_patiently((DequeObject *)self, &rg_op_deque_pop, RG_AT_RIGHT, args, nargs, kw);
+    rg_blocking how = { false, -1 };
+    if ((nargs || kw) && !parse_patience(d->st, op->name, args, nargs, kw, &how)) return NULL;
+    PyObject *v = rg_deque_take(d, side);
+    return v ? v : not_popped(d, op, how);
 }
 
-static PyObject *direct_popleft(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
+RG_HOT PyObject *direct_pop(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
 {
-    PyObject *v = nargs || kw ? NULL : pop((DequeObject *)self, RG_AT_LEFT);
-    return v ? v : pop_patiently((DequeObject *)self, &rg_op_deque_popleft, RG_AT_LEFT, args, nargs, kw);
+    return pop_called((DequeObject *)self, args, nargs, kw, &rg_op_deque_pop, RG_AT_RIGHT);
+}
+
+RG_HOT PyObject *direct_popleft(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kw)
+{
+    return pop_called((DequeObject *)self, args, nargs, kw, &rg_op_deque_popleft, RG_AT_LEFT);
 }
 
 RG_BOUND(append)
@@ -423,6 +316,9 @@ static void deque_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     if (d->weakrefs) PyObject_ClearWeakRefs(self);
     deque_clear(self);
+#ifdef RG_EXCLUSIVE
+    rg_deque_give_up_own(rg_here_quietly(d->st), &d->d);
+#endif
     rg_free_late(d->st, self);
 }
 

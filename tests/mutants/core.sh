@@ -355,6 +355,16 @@ core_mutant deque-record-kept deque.h 's/^    rg_deque_retire\(s, p->record\);//
     explore deque. 'records are never freed'
 core_mutant deque-walk-one-way deque.h 's/if \(at\[i\] == rg_wide_word\(w\)\) return true;/if (at[i] == rg_wide_word(w) || i == 0) return true;/;s/^    w = v->end\[RG_AT_RIGHT\];$/    return true;/' \
     explore deque.s- 'a copy of several instants'
+core_mutant deque-own-held deque_exclusive.h 's/\(meta & RG_HOLDERS\) == 2/(meta \& RG_HOLDERS) >= 2/' \
+    plain test_deque_exclusive.like_a_model 'a record that somebody holds is changed in place'
+core_mutant deque-own-replaced deque_exclusive.h 's/if \(__builtin_expect\(a != own, 0\)\) return false;//' \
+    plain test_deque_exclusive.like_a_model 'a record that is not the anchor is changed'
+core_mutant deque-own-link-kept deque_exclusive.h '/^        rg_store_rlx\(rg_deque_link\(in, side\), 0\);/d' \
+    plain test_deque_exclusive.like_a_model 'a link at an end names what has gone'
+core_mutant deque-own-released deque_exclusive.h 's/^    rg_node_hold\(&record->node\);//' \
+    plain test_deque_exclusive.makes_one_record 'the deque does not hold its own record'
+core_mutant deque-own-links-unset deque_exclusive.h 's/\(void\)rg_deque_set_links\(s, d, a, &v\);//' \
+    plain test_deque_exclusive.like_a_model 'a record with links that are not set is changed in place'
 core_mutant order-deque-push deque.h '/ rg_deque_try_push\(/,/^}/s/uint64_t a = rg_load\(&d->anchor\)/uint64_t a = rg_load_rlx(\&d->anchor)/' \
     weak deque.a-a.1 'a node without its contents'
 core_mutant order-deque-pop deque.h '/ rg_deque_try_pop\(/,/^}/s/uint64_t a = rg_load\(&d->anchor\)/uint64_t a = rg_load_rlx(\&d->anchor)/' \
