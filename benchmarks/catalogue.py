@@ -102,7 +102,7 @@ def coming_and_going(name: str, make: str, need: str | None = None) -> Case:
 
 MAP_CHURN = Group(
     "m[k] = x, then del m[k], a key of its own for each thread",
-    tuple(coming_and_going(name, make, need) for name, (make, need) in MAPS.items() if "Concurrent" not in name),
+    tuple(coming_and_going(name, make, need) for name, (make, need) in MAPS.items()),
 )
 
 # ----------------------------------------------------------------------------------------------------- locks

@@ -243,7 +243,11 @@ static void slot_release(rg_slot *s)
     s->pins = 0;
     rg_store(&s->pinned, 0);
     rg_store(&s->epoch, 0);
-    rg_free_node_cache(s);
+    /* A thread that has ended is none that the domain's own allocator knows: its nodes wait for the slot's next owner. */
+    if (d->quad_free)
+        rg_free_wide_cache(s);
+    else
+        rg_free_node_cache(s);
     orphan_ring(s);
     rg_fetch_add(&d->active, (uint64_t)-1);
     rg_store(&s->desc.owner, 0);
@@ -389,6 +393,8 @@ void rg_domain_close(rg_domain *d)
         rg_store(&o->desc.owner, 0);
     }
     rg_store(&d->active, 0);
+    d->quad_alloc = NULL; /* who opens it next has others */
+    d->quad_free = NULL;
     pthread_mutex_lock(&pool_lock);
     d->next_pooled = pool;
     pool = d;
@@ -427,6 +433,8 @@ void rg_domains_after_fork(void)
              * nodes: they are given up, as everything else that it held. */
             memset(&o->ring, 0, sizeof o->ring);
             o->free_nodes = NULL;
+            o->free_wide = NULL;
+            o->free_count = o->free_wide_count = 0;
             o->reclaiming = false;
             slot_release(o);
         }

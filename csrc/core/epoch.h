@@ -77,6 +77,9 @@ struct rg_domain {
     rg_word waiting; /* records of parked reactions, wait.h */
     rg_word elder, elder_window; /* elder.h: which reaction is, or 0; ns */
     void (*give_way)(rg_slot *); /* how; the owner's, who knows what a thread may wait with. NULL: not at all */
+    /* Where nodes of four words (node.h) come from and go to, by threads that the owner of the domain knows; NULL: rg_alloc, rg_free. */
+    void *(*quad_alloc)(size_t);
+    void (*quad_free)(void *);
     unsigned forks;  /* that this process has come out of; changes while it has one thread */
     uint64_t survivor; /* of the last of them, the thread that forked: pthread_self() */
     rg_word orphans; /* rg_orphan list: rings that ended threads left behind */

@@ -9,8 +9,9 @@
  * RG_TO_BUCKET. Doubling `size` splits each bucket in two without touching a node; the new words are made when they
  * are first wanted. Nothing shrinks.
  *
- * A node is an rg_wide: next; value = the key; more[0] = the word of its binding, which holds `absent`, `dead` or a
- * value; more[1] = the hash. What keys are, and when two are equal, is the caller's business.
+ * A node is an rg_quad: next; value = the key; position = the hash; more = the word of its binding, which holds `absent`, `dead`
+ * or a value. What keys are, and when two are equal, is the caller's business. A hash has RG_HASH_BITS bits: more would have no
+ * place beside the holders, and a node is half a cache line so that a look at it waits for one, never two.
  *
  * Links: of a bucket or a node. 0: the bucket is not made yet. Bit 0, RG_UNLINKING: the node that this link is in goes; the
  * link never changes again. Links say what is there, not what is true: they change by plain CAS, which the clocks do
@@ -20,7 +21,7 @@
  *  1. Following links from bucket 0 leads through all made buckets and all nodes that are in, in order: of buckets and
  *     nodes by bit-reversed index or hash; a bucket before nodes of the same; nodes of one hash in the order of their
  *     insertion.
- *  2. more[0] never changes once it is `dead`. Before a node's link is marked it is `dead`. Before a node leaves the
+ *  2. more never changes once it is `dead`. Before a node's link is marked it is `dead`. Before a node leaves the
  *     list its link is marked. Whoever takes it out, by one CAS, retires it.
  *  3. At most one node of a key is not `dead`. For a node goes in only behind all nodes of its hash, by CAS on the last
  *     one's link, unmarked, as it was when all before it were seen to have other keys or be dead.
@@ -30,9 +31,9 @@
  * see list.h. It ends with the bucket: the next bucket's word is beyond it, unless `size` has doubled since; so that
  * is looked at afterwards, and if it has, the walk begins anew.
  *
- * Linearization. Found: the read of more[0]. Not found: if a dead node of the key was passed, some instant between
+ * Linearization. Found: the read of more. Not found: if a dead node of the key was passed, some instant between
  * its death and now at which we were here (a later one of the key went in behind it); else the read of the last link.
- * Insert, remove: when more[0] changes, which is one k-CAS with a stripe of the count: so the sum of the stripes at
+ * Insert, remove: when more changes, which is one k-CAS with a stripe of the count: so the sum of the stripes at
  * one instant is the number of keys that are bound at it. Linking in a node (absent) and out (dead) change nothing.
  *
  * Lock-free: a retry is due to a CAS of somebody else that changed a link or a word. Making a bucket takes one k-CAS of
@@ -50,11 +51,12 @@
 #define RG_HASH_FIRST_LOG 3
 #endif
 #define RG_HASH_FIRST (1u << RG_HASH_FIRST_LOG) /* buckets at first */
+#define RG_HASH_BITS 44
 #define RG_HASH_LAST_LOG 40                      /* and at most */
 #define RG_HASH_SEGMENTS (RG_HASH_LAST_LOG - RG_HASH_FIRST_LOG + 1)
-#define RG_HASH_LOAD 2 /* nodes to a bucket, at most: more cost time, fewer memory */
-/* When to double. Small tables are at hand, and a step more in them is cheap; in large ones each is a wait for memory. */
-static inline uint64_t rg_hash_room(uint64_t size) { return size <= 512 ? size * RG_HASH_LOAD : size + size / 2; }
+/* When to double: at so many nodes. Large tables sooner, for in them each node that a look meets is a wait for memory;
+ * small ones are at hand, and a dict of the same size is small too. It doubles at these numbers, of up to twice as many. */
+static inline uint64_t rg_hash_room(uint64_t size) { return size < 1u << 16 ? size + size / 3 : size / 3 * 2; }
 
 #ifdef RG_EXCLUSIVE
 #define RG_HASH_STRIPES 1
@@ -88,13 +90,15 @@ bool rg_hash_init(rg_slot *, rg_hash *, uint64_t absent, uint64_t dead, rg_recla
  * given up after that, as late. */
 void rg_hash_close(rg_slot *, rg_hash *);
 
-/* Spreads what a hash has in its higher bits over the lower ones, and is a bijection. Of each 64 numbers in a row the
- * buckets stay in a row too: consecutive keys, which are common, profit from what the processor has at hand. */
+/* RG_HASH_BITS of a hash, all of which depend on all of it: two that differ are as likely the same here as random numbers
+ * are. Of each 64 numbers in a row the buckets stay in a row too: consecutive keys, which are common, profit from what
+ * the processor has at hand. */
 static inline uint64_t rg_hash_mix(uint64_t h)
 {
-    uint64_t high = (h >> 6) * 0x9E3779B97F4A7C15ULL & ((1ULL << 58) - 1);
-    high ^= high >> 29;
-    return high << 6 | ((h ^ high >> 20) & 63);
+    unsigned __int128 product = (unsigned __int128)(h >> 6) * 0x9E3779B97F4A7C15ULL;
+    uint64_t high = (uint64_t)product ^ (uint64_t)(product >> 64);
+    high ^= high >> 32;
+    return (high << 6 | ((h ^ high >> 40) & 63)) & ((1ULL << RG_HASH_BITS) - 1);
 }
 
 /* In the order of the list, a is strictly before b. */
@@ -104,8 +108,17 @@ static inline bool rg_hash_before(uint64_t a, uint64_t b)
     return (b & differ & -differ) != 0;
 }
 
-static inline rg_word *rg_hash_binding(rg_wide *n) { return &n->more[0]; }
-static inline uint64_t rg_hash_of(const rg_wide *n) { return rg_load_rlx(&n->more[1]); /* relaxed: set before publication */ }
+static inline rg_word *rg_hash_binding(rg_quad *n) { return &n->more; }
+static inline uint64_t rg_hash_of(rg_quad *n) { return rg_node_position(&n->node); }
+/* Private yet, and absent. NULL: no memory. */
+static inline rg_quad *rg_hash_node(rg_slot *s, const rg_hash *t, uint64_t key, uint64_t hash)
+{
+    rg_quad *n = (rg_quad *)rg_node_new(s, key);
+    if (!n) return NULL;
+    rg_node_place(&n->node, hash);
+    rg_store_rlx(&n->more, t->absent); /* relaxed: published by the CAS that links it in */
+    return n;
+}
 static inline rg_word *rg_hash_count(rg_slot *s, rg_hash *t) { return &t->counts[s->index % RG_HASH_STRIPES * (RG_CACHE_LINE / 8)]; }
 
 static inline rg_word *rg_hash_bucket(rg_hash *t, uint64_t i)
@@ -119,8 +132,8 @@ typedef enum rg_sight { RG_SIGHT_MISSING, RG_SIGHT_FOUND, RG_SIGHT_BLURRED } rg_
 
 /* The binding of a key, where it can be told by reading alone; *value is `absent` or a value. Blurred: find out by
  * rg_hash_seek. same: 1, 0, or -1 if that takes more than a look. Pinned or in a glance. */
-static inline __attribute__((always_inline)) rg_sight rg_hash_look(rg_hash *t, uint64_t hash, int (*same)(const void *, const rg_wide *),
-                                                                  const void *key, rg_wide **node, uint64_t *value)
+static inline __attribute__((always_inline)) rg_sight rg_hash_look(rg_hash *t, uint64_t hash, int (*same)(const void *, const rg_quad *),
+                                                                  const void *key, rg_quad **node, uint64_t *value)
 {
     uint64_t size = rg_load(&t->size), w = rg_load(rg_hash_bucket(t, hash & (size - 1)));
     if (__builtin_expect(!w, 0)) return RG_SIGHT_BLURRED;
@@ -130,12 +143,12 @@ static inline __attribute__((always_inline)) rg_sight rg_hash_look(rg_hash *t, u
             if (rg_is_ref(w)) return RG_SIGHT_BLURRED;
             return rg_load(&t->size) == size ? RG_SIGHT_MISSING : RG_SIGHT_BLURRED;
         }
-        rg_wide *n = rg_wide_of(w);
+        rg_quad *n = rg_quad_of(w);
         if (rg_hash_of(n) == hash) {
             int r = same(key, n);
             if (r < 0) return RG_SIGHT_BLURRED;
             if (r) {
-                uint64_t v = rg_load(&n->more[0]);
+                uint64_t v = rg_load(&n->more);
                 if (__builtin_expect(rg_is_ref(v), 0)) return RG_SIGHT_BLURRED;
                 if (v != t->dead) {
                     *node = n;
@@ -153,11 +166,11 @@ static inline __attribute__((always_inline)) rg_sight rg_hash_look(rg_hash *t, u
 /* To where nodes of the hash may be. False: no memory. */
 bool rg_hash_begin(rg_slot *, rg_hash *, rg_place *, uint64_t hash);
 /* The next node of the hash that was not dead; NULL: there is none. */
-rg_wide *rg_hash_seek(rg_slot *, rg_hash *, rg_place *);
+rg_quad *rg_hash_seek(rg_slot *, rg_hash *, rg_place *);
 /* Pinned again after a time without, in which n, the node that was found last, was held, as it still is. True: it is in the
  * list, so its grace period does not end while we are pinned, held or not. False: it is on its way out, and the walk begins
  * anew; for the end of its grace period may have come, and be waiting for nobody but us. */
-static inline bool rg_hash_resume(rg_slot *s, rg_hash *t, rg_place *p, rg_wide *n)
+static inline bool rg_hash_resume(rg_slot *s, rg_hash *t, rg_place *p, rg_quad *n)
 {
     p->from = NULL;
     if (!(rg_read(&s->domain->space, s->index, &n->node.next) & RG_UNLINKING)) return true;
@@ -165,27 +178,27 @@ static inline bool rg_hash_resume(rg_slot *s, rg_hash *t, rg_place *p, rg_wide *
     return false;
 }
 /* At the end of a walk: n, with its hash, goes in. False: go on seeking. */
-static inline bool rg_hash_insert(rg_place *p, rg_wide *n)
+static inline bool rg_hash_insert(rg_place *p, rg_quad *n)
 {
     rg_store_rlx(&n->node.next, p->next); /* relaxed: private until the CAS */
     return rg_cas(p->link, p->next, (uint64_t)(uintptr_t)n);
 }
 /* n's binding is dead: take it out. p: of the walk that found it, or NULL. */
-void rg_hash_unlink(rg_slot *, rg_hash *, rg_wide *n, rg_place *p);
+void rg_hash_unlink(rg_slot *, rg_hash *, rg_quad *n, rg_place *p);
 /* The first node behind all of hash `after` (NULL: the first of all) that was not dead; NULL: none, or no memory. */
-rg_wide *rg_hash_behind(rg_slot *, rg_hash *, const uint64_t *after, bool *no_memory);
+rg_quad *rg_hash_behind(rg_slot *, rg_hash *, const uint64_t *after, bool *no_memory);
 
 /* The one behind n, found in this pinned section; helps nobody. NULL: there is none. */
-rg_wide *rg_hash_after(rg_slot *, rg_hash *, rg_wide *n);
+rg_quad *rg_hash_after(rg_slot *, rg_hash *, rg_quad *n);
 
 /* ---- the count ------------------------------------------------------------------------------------------------------- */
 
 /* The binding becomes `to`, and the number of bound keys changes by `by`, at once. False: it was not `from`. Pinned. */
-bool rg_hash_bind(rg_slot *, rg_hash *, rg_wide *, uint64_t from, uint64_t to, int by);
+bool rg_hash_bind(rg_slot *, rg_hash *, rg_quad *, uint64_t from, uint64_t to, int by);
 /* Just after one more was bound: is it time to grow? */
 void rg_hash_grown(rg_slot *, rg_hash *);
 /* The same after a reaction, one of whose nodes that is: it may have bound any number at once. */
-void rg_hash_grown_by(rg_slot *, rg_hash *, rg_wide *);
+void rg_hash_grown_by(rg_slot *, rg_hash *, rg_quad *);
 /* How many are bound, at one instant. Pinned. */
 int64_t rg_hash_len(rg_slot *, rg_hash *);
 

@@ -43,7 +43,7 @@ static void free_all(rg_slot *s, void *first)
             w = rg_load(bucket_of(w));
             continue;
         }
-        rg_wide *n = rg_wide_of(w & ~RG_UNLINKING);
+        rg_quad *n = rg_quad_of(w & ~RG_UNLINKING);
         w = rg_load(&n->node.next);
         rg_node_expired(s, n);
     }
@@ -76,7 +76,7 @@ void rg_hash_close(rg_slot *s, rg_hash *t)
 
 /* ---- nodes that go --------------------------------------------------------------------------------------- */
 
-static void mark(rg_slot *s, rg_wide *n)
+static void mark(rg_slot *s, rg_quad *n)
 {
     for (;;) {
         uint64_t w = read_word(s, &n->node.next);
@@ -85,7 +85,7 @@ static void mark(rg_slot *s, rg_wide *n)
 }
 
 /* n, marked, out of the list, if `link` still leads to it. False: no memory to retire it with. */
-static bool take_out(rg_slot *s, rg_hash *t, rg_word *link, rg_wide *n)
+static bool take_out(rg_slot *s, rg_hash *t, rg_word *link, rg_quad *n)
 {
     if (!rg_reserve(s, 1)) return false;
     uint64_t next = read_word(s, &n->node.next) & ~RG_UNLINKING;
@@ -117,7 +117,7 @@ static step pass(rg_slot *s, rg_hash *t, rg_word **link, uint64_t position, uint
         *link = bucket_of(*w);
         return STEP_ON;
     }
-    rg_wide *n = rg_wide_of(*w);
+    rg_quad *n = rg_quad_of(*w);
     if (read_word(s, &n->node.next) & RG_UNLINKING) return take_out(s, t, *link, n) ? STEP_ON : STEP_NO_MEMORY;
     if (!rg_hash_before(rg_hash_of(n), position)) return STEP_HERE;
     *link = &n->node.next;
@@ -170,7 +170,7 @@ bool rg_hash_begin(rg_slot *s, rg_hash *t, rg_place *p, uint64_t hash)
     return p->link != NULL;
 }
 
-rg_wide *rg_hash_seek(rg_slot *s, rg_hash *t, rg_place *p)
+rg_quad *rg_hash_seek(rg_slot *s, rg_hash *t, rg_place *p)
 {
     while (!p->no_memory) {
         p->next = read_word(s, p->link);
@@ -183,14 +183,14 @@ rg_wide *rg_hash_seek(rg_slot *s, rg_hash *t, rg_place *p)
             rg_hash_begin(s, t, p, p->hash);
             continue;
         }
-        rg_wide *n = rg_wide_of(p->next);
+        rg_quad *n = rg_quad_of(p->next);
         if (read_word(s, &n->node.next) & RG_UNLINKING) {
             p->no_memory = !take_out(s, t, p->link, n);
             continue;
         }
         uint64_t hash = rg_hash_of(n);
         if (hash == p->hash) {
-            if (read_word(s, &n->more[0]) == t->dead) {
+            if (read_word(s, &n->more) == t->dead) {
                 mark(s, n);
                 continue;
             }
@@ -204,7 +204,7 @@ rg_wide *rg_hash_seek(rg_slot *s, rg_hash *t, rg_place *p)
     return NULL;
 }
 
-void rg_hash_unlink(rg_slot *s, rg_hash *t, rg_wide *n, rg_place *p)
+void rg_hash_unlink(rg_slot *s, rg_hash *t, rg_quad *n, rg_place *p)
 {
     uint64_t hash = rg_hash_of(n);
     mark(s, n);
@@ -222,7 +222,7 @@ void rg_hash_unlink(rg_slot *s, rg_hash *t, rg_wide *n, rg_place *p)
         while (rg_hash_seek(s, t, &walk)) {}
 }
 
-rg_wide *rg_hash_behind(rg_slot *s, rg_hash *t, const uint64_t *after, bool *no_memory)
+rg_quad *rg_hash_behind(rg_slot *s, rg_hash *t, const uint64_t *after, bool *no_memory)
 {
     *no_memory = false;
     for (;;) {
@@ -236,20 +236,20 @@ rg_wide *rg_hash_behind(rg_slot *s, rg_hash *t, const uint64_t *after, bool *no_
                 link = bucket_of(w);
                 continue;
             }
-            rg_wide *n = rg_wide_of(w);
+            rg_quad *n = rg_quad_of(w);
             if (read_word(s, &n->node.next) & RG_UNLINKING) {
                 *no_memory = !take_out(s, t, link, n);
                 if (*no_memory) return NULL;
                 continue;
             }
-            if ((!after || rg_hash_before(*after, rg_hash_of(n))) && read_word(s, &n->more[0]) != t->dead) return n;
+            if ((!after || rg_hash_before(*after, rg_hash_of(n))) && read_word(s, &n->more) != t->dead) return n;
             link = &n->node.next;
         }
         if (*no_memory) return NULL;
     }
 }
 
-rg_wide *rg_hash_after(rg_slot *s, rg_hash *t, rg_wide *n)
+rg_quad *rg_hash_after(rg_slot *s, rg_hash *t, rg_quad *n)
 {
     uint64_t w = read_word(s, &n->node.next);
     for (;;) {
@@ -259,22 +259,22 @@ rg_wide *rg_hash_after(rg_slot *s, rg_hash *t, rg_wide *n)
             w = read_word(s, bucket_of(w));
             continue;
         }
-        n = rg_wide_of(w);
-        if (read_word(s, &n->more[0]) != t->dead) return n;
+        n = rg_quad_of(w);
+        if (read_word(s, &n->more) != t->dead) return n;
         w = read_word(s, &n->node.next);
     }
 }
 
 /* ---- the count ---------------------------------------------------------------------------------------------- */
 
-bool rg_hash_bind(rg_slot *s, rg_hash *t, rg_wide *n, uint64_t from, uint64_t to, int by)
+bool rg_hash_bind(rg_slot *s, rg_hash *t, rg_quad *n, uint64_t from, uint64_t to, int by)
 {
     rg_word *count = rg_hash_count(s, t);
     for (;;) {
         uint64_t now = read_word(s, count);
-        rg_cas_entry e[] = { { &n->more[0], from, to }, { count, now, now + (uint64_t)(int64_t)by } };
+        rg_cas_entry e[] = { { &n->more, from, to }, { count, now, now + (uint64_t)(int64_t)by } };
         if (rg_kcas(space_of(s), s->index, e, 2) == RG_SUCCEEDED) return true;
-        if (read_word(s, &n->more[0]) != from) return false;
+        if (read_word(s, &n->more) != from) return false;
     }
 }
 
@@ -314,6 +314,6 @@ static void grow_in_turn(rg_slot *s, rg_hash *t, uint64_t turn)
 void rg_hash_grown(rg_slot *s, rg_hash *t) { grow_in_turn(s, t, read_word(s, rg_hash_count(s, t))); }
 
 /* Not by the count: of one that goes up in steps the turn may never come. */
-void rg_hash_grown_by(rg_slot *s, rg_hash *t, rg_wide *n) { grow_in_turn(s, t, rg_hash_of(n)); }
+void rg_hash_grown_by(rg_slot *s, rg_hash *t, rg_quad *n) { grow_in_turn(s, t, rg_hash_of(n)); }
 
 #endif

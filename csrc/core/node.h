@@ -9,7 +9,8 @@
  *
  * `meta` = position << 20 | wide << 19 | holders << 1 | (grace period over). The position (of a stack's node its
  * height, of a queue's node its number) is set before publication; it makes len() one subtraction,
- * and fits beside the holders, so that a node stays at 24 bytes.
+ * and fits beside the holders, so that a node stays at 24 bytes. Its memory has room for one word more (rg_quad): it is
+ * 32 bytes, half a cache line, and from an allocator that adds none to them if the domain has one.
  *
  * A wide node has two words more, for whatever its structure needs; it may stand wherever a node may. That
  * it is one, its meta says, so that its memory goes back to its own kind.
@@ -24,6 +25,13 @@ typedef struct rg_node {
     uint64_t value; /* written before publication and after the last look only */
     rg_word meta;
 } rg_node;
+
+/* The memory of a node, all four words of it. */
+typedef struct rg_quad {
+    rg_node node; /* first */
+    rg_word more;
+} rg_quad;
+_Static_assert(sizeof(rg_quad) == 32, "two to a cache line");
 
 typedef struct rg_wide {
     rg_node node; /* first */
@@ -49,6 +57,15 @@ typedef enum rg_tried {
 
 static inline uint64_t rg_node_word(rg_node *n) { return (uint64_t)(uintptr_t)n; }
 static inline rg_node *rg_node_of(uint64_t w) { return (rg_node *)(uintptr_t)w; }
+
+static inline void *rg_quad_alloc(rg_domain *d) { return d->quad_alloc ? d->quad_alloc(sizeof(rg_quad)) : rg_alloc(sizeof(rg_quad)); }
+static inline void rg_quad_free(rg_domain *d, void *quad)
+{
+    if (d->quad_free)
+        d->quad_free(quad);
+    else
+        rg_free(quad);
+}
 
 /* One that the slot keeps; NULL when it keeps none. next and meta are to be set. */
 static inline rg_node *rg_node_kept(rg_slot *s, uint64_t value)
@@ -76,7 +93,7 @@ static inline rg_node *rg_node_bare(rg_slot *s, uint64_t value)
 static inline rg_node *rg_node_new(rg_slot *s, uint64_t value)
 {
     rg_node *n = rg_node_kept(s, value);
-    if (!n && !(n = rg_alloc(sizeof *n))) return NULL;
+    if (!n && !(n = rg_quad_alloc(s->domain))) return NULL;
     rg_store_rlx(&n->next, 0); /* relaxed: private until a CAS publishes it */
     rg_store_rlx(&n->meta, 0);
     n->value = value;
@@ -108,6 +125,7 @@ static inline rg_wide *rg_wide_new(rg_slot *s, uint64_t value)
 }
 
 static inline rg_wide *rg_wide_of(uint64_t w) { return (rg_wide *)(uintptr_t)w; }
+static inline rg_quad *rg_quad_of(uint64_t w) { return (rg_quad *)(uintptr_t)w; }
 
 /* Never published, or nobody can look any more. */
 static inline void rg_wide_free(rg_slot *s, rg_wide *w)
@@ -131,7 +149,7 @@ static inline void rg_node_free(rg_slot *s, rg_node *n)
         return;
     }
     if (s->free_count >= RG_NODE_CACHE) {
-        rg_free(n);
+        rg_quad_free(s->domain, n);
         return;
     }
     rg_store_rlx(&n->next, rg_node_word(s->free_nodes));
@@ -171,20 +189,24 @@ static inline void rg_node_expired(rg_slot *s, void *n)
     if ((rg_load_acq(meta) & RG_HOLDERS) == 0 || (rg_fetch_add(meta, 1) & RG_HOLDERS) == 0) rg_node_free(s, (rg_node *)n);
 }
 
-static inline void rg_free_node_cache(rg_slot *s)
+static inline void rg_free_wide_cache(rg_slot *s)
 {
-    while (s->free_nodes) {
-        rg_node *n = s->free_nodes;
-        s->free_nodes = rg_node_of(rg_load_rlx(&n->next));
-        rg_free(n);
-    }
-    s->free_count = 0;
     while (s->free_wide) {
         rg_wide *w = s->free_wide;
         s->free_wide = rg_wide_of(rg_load_rlx(&w->node.next));
         rg_free(w);
     }
     s->free_wide_count = 0;
+}
+static inline void rg_free_node_cache(rg_slot *s)
+{
+    while (s->free_nodes) {
+        rg_node *n = s->free_nodes;
+        s->free_nodes = rg_node_of(rg_load_rlx(&n->next));
+        rg_quad_free(s->domain, n);
+    }
+    s->free_count = 0;
+    rg_free_wide_cache(s);
 }
 
 #endif

@@ -131,7 +131,7 @@ static uint64_t hits_ever(CacheObject *c)
 
 /* The same key, where it takes no code of anybody's to tell: as rg_key_same, and tuples of such keys, for that is what
  * the arguments of a call are. */
-static int same_key(const void *key, const rg_wide *n)
+static int same_key(const void *key, const rg_quad *n)
 {
     PyObject *a = (PyObject *)(uintptr_t)n->node.value, *b = (PyObject *)(uintptr_t)key;
     if (!PyTuple_CheckExact(a) || !PyTuple_CheckExact(b)) return rg_key_same(key, n);
@@ -196,7 +196,7 @@ PyObject *rg_cache_hit(CacheObject *c, PyObject *key, uint64_t hash)
     rg_slot *s = rg_at_hand(c->st);
     if (__builtin_expect(!s || !rg_glance(s), 0)) return hit_slow(c, key, hash);
     uint64_t w = rg_load(&((WordObject *)c->parts)->word), value;
-    rg_wide *node;
+    rg_quad *node;
     rg_sight sight = RG_SIGHT_BLURRED;
     if (!rg_is_ref(w)) {
         TableObject *t = (TableObject *)PyTuple_GET_ITEM((PyObject *)(uintptr_t)w, 0);

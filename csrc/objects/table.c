@@ -20,12 +20,6 @@ static bool is_text(PyObject *o) { return PyUnicode_CheckExact(o) || PyBytes_Che
 
 int rg_key_same_slow(PyObject *a, PyObject *b)
 {
-    if (PyUnicode_CheckExact(a) && PyUnicode_CheckExact(b)) {
-        Py_ssize_t n = PyUnicode_GET_LENGTH(a);
-        int kind = PyUnicode_KIND(a);
-        return n == PyUnicode_GET_LENGTH(b) && kind == (int)PyUnicode_KIND(b) &&
-               memcmp(PyUnicode_DATA(a), PyUnicode_DATA(b), (size_t)(n * kind)) == 0;
-    }
     if (!is_plain(a) || !is_plain(b)) return -1;
     if (Py_TYPE(a) != Py_TYPE(b) && (is_text(a) || is_text(b))) return 0; /* and no BytesWarning */
     int same = PyObject_RichCompareBool(a, b, Py_EQ);
@@ -43,7 +37,7 @@ typedef struct walk {
 } walk;
 
 /* Is it the key of n? RX_RETRY, of a reaction: stale. RX_ERROR: unpinned, but in a reaction. */
-static rx_outcome ask(walk *w, rg_wide *n, int *same)
+static rx_outcome ask(walk *w, rg_quad *n, int *same)
 {
     PyObject *k = Py_NewRef((PyObject *)(uintptr_t)n->node.value);
     rg_node_hold(&n->node);
@@ -76,7 +70,7 @@ static rx_outcome ask(walk *w, rg_wide *n, int *same)
 }
 
 /* The key's node, which was not dead, or NULL: w->p is where it belongs. Pinned; see ask. */
-static rx_outcome seek(walk *w, rg_wide **n)
+static rx_outcome seek(walk *w, rg_quad **n)
 {
     while ((*n = rg_hash_seek(w->s, &w->m->t, &w->p))) {
         int same = rg_key_same(w->key, *n);
@@ -101,13 +95,10 @@ static bool start(walk *w, uint64_t hash)
 }
 
 /* Private yet; owns a reference to the key. */
-static rg_wide *new_node(rg_slot *s, PyObject *key, uint64_t hash)
+static rg_quad *new_node(rg_slot *s, rg_hash *t, PyObject *key, uint64_t hash)
 {
-    rg_wide *n = rg_wide_new(s, (uint64_t)(uintptr_t)key);
-    if (!n) return NULL;
-    Py_INCREF(key);
-    rg_store_rlx(&n->more[0], RG_ABSENT); /* relaxed: published by the CAS that links it in */
-    rg_store_rlx(&n->more[1], hash);
+    rg_quad *n = rg_hash_node(s, t, (uint64_t)(uintptr_t)key, hash);
+    if (n) Py_INCREF(key);
     return n;
 }
 
@@ -121,7 +112,7 @@ static RG_SLOW int get_slow(TableObject *m, PyObject *key, uint64_t hash, PyObje
     walk w = { .m = m, .s = rg_begin(m->st, m, "get"), .key = key };
     if (!w.s) return -1;
     rg_pin(w.s);
-    rg_wide *n;
+    rg_quad *n;
     if (!start(&w, hash) || seek(&w, &n) != RX_DONE) return -1;
     uint64_t v = n ? read_word(w.s, rg_hash_binding(n)) : RG_ABSENT;
     if (out) *out = rg_is_bound(v) ? Py_NewRef(object(v)) : NULL;
@@ -134,7 +125,7 @@ PyObject *rg_table_get(TableObject *m, PyObject *key, uint64_t hash)
     rg_slot *s = rg_at_hand(m->st);
     PyObject *y = NULL;
     if (__builtin_expect(s && rg_glance(s), 1)) {
-        rg_wide *n;
+        rg_quad *n;
         uint64_t v;
         rg_sight sight = rg_hash_look(&m->t, hash, rg_key_same, key, &n, &v);
         if (sight == RG_SIGHT_FOUND && v != RG_ABSENT) y = Py_NewRef(object(v));
@@ -148,7 +139,7 @@ int rg_table_contains(TableObject *m, PyObject *key, uint64_t hash)
 {
     rg_slot *s = rg_at_hand(m->st);
     if (__builtin_expect(s && rg_glance(s), 1)) {
-        rg_wide *n;
+        rg_quad *n;
         uint64_t v;
         rg_sight sight = rg_hash_look(&m->t, hash, rg_key_same, key, &n, &v);
         rg_glanced(s);
@@ -160,7 +151,7 @@ int rg_table_contains(TableObject *m, PyObject *key, uint64_t hash)
 /* ---- changing ---------------------------------------------------------------------------------------------- */
 
 /* A word gave up `old`; pinned, and `old` is looked at for the last time. */
-static void displaced(rg_slot *s, rg_wide *n, uint64_t old, PyObject *new_)
+static void displaced(rg_slot *s, rg_quad *n, uint64_t old, PyObject *new_)
 {
     if (rg_somebody_waits(s) && (!new_ || !rg_is_bound(old) || !rg_same(object(old), new_))) rg_wake(s, rg_hash_binding(n));
 #ifndef RG_EXCLUSIVE
@@ -180,7 +171,7 @@ static void finish(rg_slot *s, uint64_t old)
 }
 
 /* Found, to be changed to `value` (its reference is the word's) or removed. 1, 0; -1: look again. Pinned. */
-static int try_change(walk *w, rg_table_change what, rg_wide *n, PyObject *expected, PyObject *value, uint64_t *old, PyObject **out)
+static int try_change(walk *w, rg_table_change what, rg_quad *n, PyObject *expected, PyObject *value, uint64_t *old, PyObject **out)
 {
     rg_hash *t = &w->m->t;
     *old = read_word(w->s, rg_hash_binding(n));
@@ -217,7 +208,7 @@ static RG_SLOW int change_slow(TableObject *m, rg_table_change what, PyObject *k
     if (!w.s) return -1;
     bool adds = what == TABLE_SET || what == TABLE_DEFAULT;
     rg_backoff b = { 0 };
-    rg_wide *n = NULL, *fresh = NULL;
+    rg_quad *n = NULL, *fresh = NULL;
     uint64_t old = RG_ABSENT;
     int done = -1;
     Py_XINCREF(value); /* the word's */
@@ -230,7 +221,7 @@ static RG_SLOW int change_slow(TableObject *m, rg_table_change what, PyObject *k
             break;
         }
         /* For the value, the node, and what the walks meet. */
-        if (!rg_reserve(w.s, 3) || (!n && !fresh && !(fresh = new_node(w.s, key, hash)))) {
+        if (!rg_reserve(w.s, 3) || (!n && !fresh && !(fresh = new_node(w.s, &w.m->t, key, hash)))) {
             rg_unpin(w.s);
             PyErr_NoMemory();
             ok = false;
@@ -249,7 +240,7 @@ static RG_SLOW int change_slow(TableObject *m, rg_table_change what, PyObject *k
     }
     if (ok) finish(w.s, done == 1 ? old : RG_ABSENT);
     if (fresh && w.s) {
-        rg_wide_free(w.s, fresh);
+        rg_node_free(w.s, &fresh->node);
         Py_DECREF(key); /* the caller has another */
     }
     if (done != 1) Py_XDECREF(value);
@@ -261,7 +252,7 @@ int rg_table_do(TableObject *m, rg_table_change what, PyObject *key, uint64_t ha
     /* The commonest, with nothing in the way: the key is there. */
     rg_slot *s = rg_at_hand(m->st);
     if (__builtin_expect(what <= TABLE_DEFAULT && s && rg_has_room(s, 1) && rg_glance(s), 1)) {
-        rg_wide *n;
+        rg_quad *n;
         uint64_t old;
         if (rg_hash_look(&m->t, hash, rg_key_same, key, &n, &old) == RG_SIGHT_FOUND && old != RG_ABSENT) {
             if (what == TABLE_DEFAULT) {
@@ -292,12 +283,12 @@ static rx_outcome locate(rx *r, PyObject *owner, PyObject *key, Py_hash_t mixed,
 {
     walk w = { .m = (TableObject *)owner, .s = r->slot, .r = r, .key = key };
     uint64_t hash = (uint64_t)mixed;
-    rg_wide *n, *fresh = NULL;
+    rg_quad *n, *fresh = NULL;
     rx_outcome o = RX_ERROR;
     bool ok = start(&w, hash);
     while (ok && (o = seek(&w, &n)) == RX_DONE) {
         o = RX_ERROR;
-        if (!n && !fresh && !(fresh = new_node(w.s, key, hash))) {
+        if (!n && !fresh && !(fresh = new_node(w.s, &w.m->t, key, hash))) {
             PyErr_NoMemory();
             break;
         }
@@ -316,7 +307,7 @@ static rx_outcome locate(rx *r, PyObject *owner, PyObject *key, Py_hash_t mixed,
         break;
     }
     if (fresh && w.s) {
-        rg_wide_free(w.s, fresh);
+        rg_node_free(w.s, &fresh->node);
         Py_DECREF(key); /* the caller has another */
     }
     return o;
@@ -333,7 +324,7 @@ static void sweep(PyObject *owner, rg_node *node)
     TableObject *m = (TableObject *)owner;
     rg_slot *s = rg_here_quietly(m->st);
     if (!s || !rg_reserve(s, 2)) return;
-    rg_wide *n = (rg_wide *)node;
+    rg_quad *n = (rg_quad *)node;
     rg_pin(s);
     if (rg_cas1(&s->domain->space, s->index, rg_hash_binding(n), RG_ABSENT, RG_DEAD)) {
         rg_wake(s, rg_hash_binding(n));
@@ -370,9 +361,9 @@ Py_ssize_t rg_table_len(TableObject *m)
 }
 
 /* The first bound one behind a hash, or of all; pinned. NULL: none. */
-rg_wide *rg_table_behind(rg_slot *s, rg_hash *t, const uint64_t *after, uint64_t *value, bool *no_memory)
+rg_quad *rg_table_behind(rg_slot *s, rg_hash *t, const uint64_t *after, uint64_t *value, bool *no_memory)
 {
-    rg_wide *n = rg_hash_behind(s, t, after, no_memory);
+    rg_quad *n = rg_hash_behind(s, t, after, no_memory);
     while (n && !rg_is_bound(*value = read_word(s, rg_hash_binding(n)))) n = rg_hash_after(s, t, n);
     return n;
 }
@@ -390,7 +381,7 @@ int rg_table_pop(TableObject *m, PyObject **key, PyObject **value)
     for (;;) {
         bool no_memory;
         uint64_t finger = rg_load(&m->finger), v;
-        rg_wide *n = rg_table_behind(s, &m->t, &finger, &v, &no_memory);
+        rg_quad *n = rg_table_behind(s, &m->t, &finger, &v, &no_memory);
         if (!n && !no_memory) n = rg_table_behind(s, &m->t, NULL, &v, &no_memory);
         if (no_memory || !rg_reserve(s, 3)) {
             rg_unpin(s);
@@ -416,7 +407,7 @@ int rg_table_pop(TableObject *m, PyObject **key, PyObject **value)
 }
 
 /* How many of n's hash are bound, from n on. Pinned. */
-static size_t run_of(rg_slot *s, rg_hash *t, rg_wide *n)
+static size_t run_of(rg_slot *s, rg_hash *t, rg_quad *n)
 {
     uint64_t hash = rg_hash_of(n);
     size_t k = 0;
@@ -435,7 +426,7 @@ void rg_table_clear(TableObject *m)
     while (more && (s = rg_here_quietly(m->st)) && rg_reserve(s, 3)) {
         uint64_t v = RG_ABSENT;
         rg_pin(s);
-        rg_wide *n = rg_table_behind(s, &m->t, begun ? &after : NULL, &v, &no_memory);
+        rg_quad *n = rg_table_behind(s, &m->t, begun ? &after : NULL, &v, &no_memory);
         more = n != NULL;
         if (n && (!left || rg_hash_of(n) != hash)) {
             hash = rg_hash_of(n);

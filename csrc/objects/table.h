@@ -46,7 +46,7 @@ int rg_table_do(TableObject *, rg_table_change, PyObject *key, uint64_t hash, Py
 int rg_table_pop(TableObject *, PyObject **key, PyObject **value);
 void rg_table_clear(TableObject *); /* one after the other */
 /* The first bound node behind all of a hash, or of all; *value is what it is bound to. Pinned. NULL: none. */
-rg_wide *rg_table_behind(rg_slot *, rg_hash *, const uint64_t *after, uint64_t *value, bool *no_memory);
+rg_quad *rg_table_behind(rg_slot *, rg_hash *, const uint64_t *after, uint64_t *value, bool *no_memory);
 Py_ssize_t rg_table_len(TableObject *);
 /* All keys and values at one instant: a tuple of keys and one of values. */
 bool rg_table_snapshot(TableObject *, PyObject **keys, PyObject **values);
@@ -62,9 +62,29 @@ int rg_table_traverse(PyObject *, visitproc, void *);
 int rg_table_tp_clear(PyObject *);
 void rg_table_dealloc(PyObject *);
 
+/* Two str. Most keys are a few letters, which take less time than a call. */
+static inline int rg_str_same(PyObject *a, PyObject *b)
+{
+    Py_ssize_t length = PyUnicode_GET_LENGTH(a);
+    int kind = PyUnicode_KIND(a);
+    if (length != PyUnicode_GET_LENGTH(b) || kind != (int)PyUnicode_KIND(b)) return 0;
+    const char *x = PyUnicode_DATA(a), *y = PyUnicode_DATA(b);
+    size_t n = (size_t)(length * kind);
+    uint64_t u, v;
+    if (n < 8 || n > 64) return memcmp(x, y, n) == 0;
+    for (size_t i = 0; i < n - 8; i += 8) {
+        memcpy(&u, x + i, 8);
+        memcpy(&v, y + i, 8);
+        if (u != v) return 0;
+    }
+    memcpy(&u, x + n - 8, 8);
+    memcpy(&v, y + n - 8, 8);
+    return u == v;
+}
+
 /* table_walk.c and table.c: keys, compared where that takes no code of anybody's: 1, 0; -1: it might. */
 int rg_key_same_slow(PyObject *, PyObject *);
-static inline int rg_key_same(const void *key, const rg_wide *n)
+static inline int rg_key_same(const void *key, const rg_quad *n)
 {
     PyObject *a = (PyObject *)(uintptr_t)n->node.value, *b = (PyObject *)(uintptr_t)key;
     if (a == b) return 1;
@@ -73,6 +93,7 @@ static inline int rg_key_same(const void *key, const rg_wide *n)
         PyUnstable_Long_IsCompact((PyLongObject *)b))
         return PyUnstable_Long_CompactValue((PyLongObject *)a) == PyUnstable_Long_CompactValue((PyLongObject *)b);
 #endif
+    if (PyUnicode_CheckExact(a) && PyUnicode_CheckExact(b)) return rg_str_same(a, b);
     return rg_key_same_slow(a, b);
 }
 

@@ -15,7 +15,7 @@
 #include "../core/elder.h"
 
 static PyObject *object(uint64_t w) { return (PyObject *)(uintptr_t)w; }
-static uint64_t value_in(rg_slot *s, rg_wide *n) { return rg_read(&s->domain->space, s->index, rg_hash_binding(n)); }
+static uint64_t value_in(rg_slot *s, rg_quad *n) { return rg_read(&s->domain->space, s->index, rg_hash_binding(n)); }
 
 /* ---- iterators --------------------------------------------------------------------------------------- */
 
@@ -47,12 +47,12 @@ PyObject *rg_table_iter(TableObject *m, rg_table_kind kind)
 #define RUN_MOST 64 /* nodes of one hash looked at without allocating */
 
 typedef struct found {
-    rg_wide *node;
+    rg_quad *node;
     PyObject *key, *value; /* new references */
 } found;
 
 /* n and those of its hash behind it, as many as fit; returns how many there are. Pinned. */
-static size_t take_run(rg_slot *s, rg_hash *t, rg_wide *n, uint64_t value, found *run, size_t room)
+static size_t take_run(rg_slot *s, rg_hash *t, rg_quad *n, uint64_t value, found *run, size_t room)
 {
     uint64_t hash = rg_hash_of(n);
     size_t k = 0;
@@ -96,7 +96,7 @@ static Py_ssize_t next_run(IterObject *it, found **run, size_t *room)
         bool no_memory;
         uint64_t v;
         rg_pin(s);
-        rg_wide *n = rg_table_behind(s, &it->m->t, it->begun ? &it->position : NULL, &v, &no_memory);
+        rg_quad *n = rg_table_behind(s, &it->m->t, it->begun ? &it->position : NULL, &v, &no_memory);
         size_t k = n ? take_run(s, &it->m->t, n, v, *run, *room) : 0;
         uint64_t hash = n ? rg_hash_of(n) : 0;
         rg_unpin(s);
@@ -238,12 +238,12 @@ PyType_Spec rg_table_iter_spec = {
 
 typedef struct collected {
     rg_cas_entry *words; /* of the bindings, then of the count; reordered when they are compared */
-    rg_wide **nodes;     /* in their order */
+    rg_quad **nodes;     /* in their order */
     uint64_t *values;
     size_t n, cap;
 } collected;
 
-static bool collect_one(collected *c, rg_wide *n, uint64_t value)
+static bool collect_one(collected *c, rg_quad *n, uint64_t value)
 {
     if (c->n + RG_HASH_STRIPES >= c->cap) {
         size_t cap = c->cap ? 2 * c->cap : 64;
@@ -271,7 +271,7 @@ static int collect(rg_slot *s, rg_hash *t, collected *c)
     bool no_memory, even = rg_clock_read(sp, &before);
     c->n = 0;
     if (!collect_one(c, NULL, 0)) return -1;
-    for (rg_wide *n = rg_hash_behind(s, t, NULL, &no_memory); n; n = rg_hash_after(s, t, n))
+    for (rg_quad *n = rg_hash_behind(s, t, NULL, &no_memory); n; n = rg_hash_after(s, t, n))
         if (rg_is_bound(v = value_in(s, n)) && !collect_one(c, n, v)) return -1;
     if (no_memory) return -1;
     int64_t count = 0;
@@ -345,7 +345,7 @@ bool rg_table_snapshot(TableObject *m, PyObject **keys, PyObject **values)
 /* A node that was taken out, when nobody looks at it any more. */
 static void gone(rg_slot *s, void *p)
 {
-    PyObject *key = object(((rg_wide *)p)->node.value);
+    PyObject *key = object(((rg_quad *)p)->node.value);
     rg_node_expired(s, p);
     Py_DECREF(key);
 }
@@ -366,7 +366,7 @@ PyObject *rg_table_new(PyTypeObject *type, PyObject *args, PyObject *kw)
 }
 
 /* The first node of a list that nothing changes, or the next after n; NULL at the end. */
-static rg_wide *quiet_next(TableObject *m, rg_wide *n)
+static rg_quad *quiet_next(TableObject *m, rg_quad *n)
 {
     if (!m->t.counts) return NULL;
     uint64_t w = rg_load(n ? &n->node.next : &m->t.first[0]);
@@ -375,13 +375,13 @@ static rg_wide *quiet_next(TableObject *m, rg_wide *n)
         if (!w) return NULL;
         w = rg_load((rg_word *)(uintptr_t)w);
     }
-    return rg_wide_of(w & ~RG_UNLINKING);
+    return rg_quad_of(w & ~RG_UNLINKING);
 }
 
 int rg_table_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    for (rg_wide *n = NULL; (n = quiet_next((TableObject *)self, n));) {
+    for (rg_quad *n = NULL; (n = quiet_next((TableObject *)self, n));) {
         Py_VISIT(object(n->node.value));
         uint64_t v = rg_load(rg_hash_binding(n));
         if (rg_is_bound(v)) Py_VISIT(object(v));
@@ -404,7 +404,7 @@ void rg_table_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     if (m->weakrefs) PyObject_ClearWeakRefs(self);
     rg_slot *s = rg_here_quietly(m->st);
-    for (rg_wide *n = NULL; (n = quiet_next(m, n));) {
+    for (rg_quad *n = NULL; (n = quiet_next(m, n));) {
         rg_release(object(n->node.value));
         /* Who helps a reaction late, having come by way of another structure, may be putting back what he found here. */
         uint64_t v = rg_last_value(m->st, rg_hash_binding(n));

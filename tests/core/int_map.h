@@ -7,12 +7,12 @@
 
 enum { ABSENT = 8, DEAD = 16 }; /* values are greater */
 
-static int same_key(const void *key, const rg_wide *n) { return n->node.value == (uint64_t)(uintptr_t)key; }
+static int same_key(const void *key, const rg_quad *n) { return n->node.value == (uint64_t)(uintptr_t)key; }
 
 /* Pinned. */
-static rg_wide *seek_key(rg_slot *s, rg_place *p, uint64_t key)
+static rg_quad *seek_key(rg_slot *s, rg_place *p, uint64_t key)
 {
-    rg_wide *n;
+    rg_quad *n;
     while ((n = rg_hash_seek(s, TABLE, p)) && n->node.value != key) {}
     return n;
 }
@@ -21,17 +21,15 @@ static rg_wide *seek_key(rg_slot *s, rg_place *p, uint64_t key)
 static uint64_t map_put(rg_slot *s, uint64_t key, uint64_t hash, uint64_t v)
 {
     rg_place p;
-    rg_wide *fresh = NULL;
+    rg_quad *fresh = NULL;
     uint64_t old;
     rg_pin(s);
     rg_hash_begin(s, TABLE, &p, hash);
     for (;;) {
-        rg_wide *n = seek_key(s, &p, key);
+        rg_quad *n = seek_key(s, &p, key);
         if (!n) {
             if (!fresh) {
-                fresh = rg_wide_new(s, key);
-                rg_store_rlx(&fresh->more[0], ABSENT);
-                rg_store_rlx(&fresh->more[1], hash);
+                fresh = rg_hash_node(s, TABLE, key, hash);
             }
             if (!rg_hash_insert(&p, fresh)) continue;
             n = fresh;
@@ -42,7 +40,7 @@ static uint64_t map_put(rg_slot *s, uint64_t key, uint64_t hash, uint64_t v)
         if (old != ABSENT && old != DEAD && rg_cas1(SPACE, s->index, rg_hash_binding(n), old, v)) break;
         rg_hash_begin(s, TABLE, &p, hash);
     }
-    if (fresh) rg_wide_free(s, fresh);
+    if (fresh) rg_node_free(s, &fresh->node);
     if (old == ABSENT) rg_hash_grown(s, TABLE);
     rg_unpin(s);
     return old;
@@ -55,7 +53,7 @@ static uint64_t map_remove(rg_slot *s, uint64_t key, uint64_t hash, bool trace)
     uint64_t old = ABSENT;
     rg_pin(s);
     rg_hash_begin(s, TABLE, &p, hash);
-    for (rg_wide *n; (n = seek_key(s, &p, key)); rg_hash_begin(s, TABLE, &p, hash)) {
+    for (rg_quad *n; (n = seek_key(s, &p, key)); rg_hash_begin(s, TABLE, &p, hash)) {
         old = rg_read(SPACE, s->index, rg_hash_binding(n));
         if (old == ABSENT) break;
         if (old == DEAD) {
@@ -76,7 +74,7 @@ static uint64_t map_remove(rg_slot *s, uint64_t key, uint64_t hash, bool trace)
 /* The value, or ABSENT; by reading alone where that is enough. */
 static uint64_t map_get(rg_slot *s, uint64_t key, uint64_t hash)
 {
-    rg_wide *n;
+    rg_quad *n;
     uint64_t v;
     rg_pin(s);
     rg_sight sight = rg_hash_look(TABLE, hash, same_key, (const void *)(uintptr_t)key, &n, &v);
@@ -95,7 +93,7 @@ static uint64_t map_get(rg_slot *s, uint64_t key, uint64_t hash)
 static uint64_t map_ask(rg_slot *s, uint64_t key, uint64_t hash)
 {
     rg_place p;
-    rg_wide *n;
+    rg_quad *n;
     uint64_t v = ABSENT;
     bool same = false;
     rg_pin(s);

@@ -276,6 +276,48 @@ static void wide_nodes_stay_apart(void)
     CHECK(s->free_wide_count == 0, "all came out");
 }
 
+static _Atomic int quads_out;
+static pthread_t quads_thread;
+static void *take_quad(size_t n)
+{
+    CHECK(n == sizeof(rg_quad), "%zu bytes", n);
+    atomic_fetch_add(&quads_out, 1);
+    return malloc(n);
+}
+static void give_quad(void *p)
+{
+    CHECK(pthread_equal(pthread_self(), quads_thread), "given back by a thread that has ended");
+    atomic_fetch_sub(&quads_out, 1);
+    free(p);
+}
+static void *leaves_nodes(void *d)
+{
+    rg_slot *s = rg_slot_get(d);
+    rg_node *n[3];
+    for (int i = 0; i < 3; i++) CHECK((n[i] = rg_node_new(s, 1)) != NULL, "memory");
+    for (int i = 0; i < 3; i++) rg_node_free(s, n[i]);
+    return s;
+}
+
+/* Nodes of a domain's own allocator go back to it, never by a thread that has ended: its slot keeps them for the next. */
+static void nodes_of_an_own_allocator(void)
+{
+    rg_domain *d = rg_domain_open();
+    CHECK(d && !d->quad_alloc && !d->quad_free, "of nobody's");
+    quads_thread = pthread_self();
+    d->quad_alloc = take_quad;
+    d->quad_free = give_quad;
+    CHECK(rg_slot_get(d) != NULL, "memory"); /* ours, before theirs */
+    void *first = NULL, *second = NULL;
+    pthread_t t;
+    CHECK(pthread_create(&t, NULL, leaves_nodes, d) == 0 && pthread_join(t, &first) == 0, "thread");
+    CHECK(quads_out == 3 && ((rg_slot *)first)->free_count == 3, "%d are out", (int)quads_out);
+    CHECK(pthread_create(&t, NULL, leaves_nodes, d) == 0 && pthread_join(t, &second) == 0, "thread");
+    CHECK(quads_out == 3 && first == second, "the next owner of the slot has them");
+    rg_domain_close(d);
+    CHECK(quads_out == 0 && !d->quad_alloc && !d->quad_free, "%d are left", (int)quads_out);
+}
+
 /* A slot that lags behind, because its thread does something else, is asked about as soon as something is retired that
  * somebody may wait for; for memory alone not until there is a lot, and then there is not more. */
 static void memory_alone_can_wait(void)
@@ -359,4 +401,4 @@ static void glances_need_an_announcement(void)
 TESTS({ "memory_alone_can_wait", memory_alone_can_wait }, { "losers_hold_nothing_back", losers_hold_nothing_back },
       { "glances_need_an_announcement", glances_need_an_announcement }, { "readers_are_safe", readers_are_safe }, { "pinned_holds_back", pinned_holds_back },
       { "alone_is_prompt", alone_is_prompt }, { "callbacks_retire", callbacks_retire }, { "holds", holds },
-      { "wide_nodes_stay_apart", wide_nodes_stay_apart })
+      { "wide_nodes_stay_apart", wide_nodes_stay_apart }, { "nodes_of_an_own_allocator", nodes_of_an_own_allocator })

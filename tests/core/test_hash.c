@@ -13,7 +13,7 @@ static _Atomic uint64_t reclaimed, bound[KEYS], unbound[KEYS];
 
 static void gone(rg_slot *s, void *p)
 {
-    rg_wide *n = p;
+    rg_quad *n = p;
     (void)s;
     atomic_fetch_add_explicit(&reclaimed, 1, memory_order_relaxed);
     if (rg_fetch_add(&n->node.meta, 1) & RG_HOLDERS) return; /* the last holder's */
@@ -32,14 +32,14 @@ static void close_table(void)
 }
 
 /* Of hashes that differ in low bits, in high bits only, or not at all. */
-static uint64_t few_hashes(uint64_t key) { return (key & 3) << (key & 16 ? 50 : 0) | (key & 8); }
+static uint64_t few_hashes(uint64_t key) { return (key & 3) << (key & 16 ? 40 : 0) | (key & 8); }
 
 static uint64_t number(rg_slot *s)
 {
     uint64_t n = 0;
     bool no_memory;
     rg_pin(s);
-    for (rg_wide *w = rg_hash_behind(s, &table, NULL, &no_memory); w; w = rg_hash_after(s, &table, w)) n++;
+    for (rg_quad *w = rg_hash_behind(s, &table, NULL, &no_memory); w; w = rg_hash_after(s, &table, w)) n++;
     rg_unpin(s);
     return n;
 }
@@ -54,7 +54,7 @@ static void grows(void)
             CHECK(map_put(s, k, rg_hash_mix(k << shift), 100 + k) == ABSENT, "key %u is there", (unsigned)k);
         }
         CHECK(map_len(s) == 5000 && number(s) == 5000, "%lld", (long long)map_len(s));
-        CHECK(rg_load(&table.size) * RG_HASH_LOAD >= 5000, "%u buckets", (unsigned)rg_load(&table.size));
+        CHECK(rg_hash_room(rg_load(&table.size)) >= 5000, "%u buckets", (unsigned)rg_load(&table.size));
         for (uint64_t k = 0; k < 5000; k++)
             CHECK(map_get(s, k, rg_hash_mix(k << shift)) == 100 + k, "key %u", (unsigned)k);
         for (uint64_t k = 0; k < 5000; k += 2) CHECK(map_remove(s, k, rg_hash_mix(k << shift), k & 4) == 100 + k, "key %u", (unsigned)k);
@@ -70,15 +70,13 @@ static void grows_by_twos(void)
     open_table();
     map_put(s, 1ULL << 40, rg_hash_mix(1ULL << 40), 100);
     for (uint64_t k = 0; k < 5000; k += 2) {
-        rg_wide *n[2];
+        rg_quad *n[2];
         rg_pin(s);
         for (uint64_t i = 0; i < 2; i++) {
             rg_place p;
             rg_hash_begin(s, &table, &p, rg_hash_mix(k + i));
             while (rg_hash_seek(s, &table, &p)) {}
-            n[i] = rg_wide_new(s, k + i);
-            rg_store_rlx(&n[i]->more[0], ABSENT);
-            rg_store_rlx(&n[i]->more[1], rg_hash_mix(k + i));
+            n[i] = rg_hash_node(s, &table, k + i, rg_hash_mix(k + i));
             CHECK(rg_hash_insert(&p, n[i]), "key %u", (unsigned)(k + i));
         }
         for (unsigned i = 0; i < 2; i++) CHECK(rg_hash_bind(s, &table, n[i], ABSENT, 100, 1), "key %u", (unsigned)(k + i));
@@ -86,7 +84,7 @@ static void grows_by_twos(void)
         rg_unpin(s);
     }
     CHECK(map_len(s) == 5001, "%lld", (long long)map_len(s));
-    CHECK(rg_load(&table.size) * RG_HASH_LOAD >= 5000, "%u buckets", (unsigned)rg_load(&table.size));
+    CHECK(rg_hash_room(rg_load(&table.size)) >= 5000, "%u buckets", (unsigned)rg_load(&table.size));
     close_table();
 }
 
@@ -101,6 +99,22 @@ static void order(void)
             rb |= (b >> k & 1) << (63 - k);
         }
         CHECK(rg_hash_before(a, b) == (ra < rb) && !rg_hash_before(a, a), "%u", (unsigned)i);
+    }
+}
+
+/* Whatever bits of it a hash has: numbers, their multiples, and fractions, whose hashes have high bits alone. */
+static void mixing_spreads(void)
+{
+    static unsigned char met[4096];
+    for (unsigned shift = 0; shift <= 48; shift++) {
+        unsigned buckets = 0;
+        memset(met, 0, sizeof met);
+        for (uint64_t i = 0; i < 4096; i++) {
+            uint64_t h = rg_hash_mix(i << shift);
+            CHECK(h >> RG_HASH_BITS == 0, "%u bits", RG_HASH_BITS);
+            buckets += !met[h & 4095]++;
+        }
+        CHECK(buckets > 2000, "%u buckets of 4096 for as many multiples of 2^%u", buckets, shift);
     }
 }
 
@@ -174,7 +188,7 @@ static void walk(worker *w)
         uint64_t last = 0;
         bool first = true, no_memory;
         rg_pin(s);
-        rg_wide *n = rg_hash_behind(s, &table, NULL, &no_memory);
+        rg_quad *n = rg_hash_behind(s, &table, NULL, &no_memory);
         for (; n; n = rg_hash_after(s, &table, n)) {
             CHECK(first || !rg_hash_before(rg_hash_of(n), last), "out of order");
             last = rg_hash_of(n);
@@ -246,6 +260,6 @@ static void the_count_is_exact(void)
     close_table();
 }
 
-TESTS({ "order", order }, { "grows", grows }, { "grows_by_twos", grows_by_twos }, { "keys_come_and_go", keys_come_and_go },
+TESTS({ "order", order }, { "mixing_spreads", mixing_spreads }, { "grows", grows }, { "grows_by_twos", grows_by_twos }, { "keys_come_and_go", keys_come_and_go },
       { "nothing_is_lost_in_growth", nothing_is_lost_in_growth }, { "walks_meet_what_stays", walks_meet_what_stays },
       { "the_count_is_exact", the_count_is_exact })

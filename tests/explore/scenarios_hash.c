@@ -82,7 +82,7 @@ static void play(rg_slot *s, const char *what)
 static void setup(void)
 {
     s_open(x_now->threads, 0);
-    for (unsigned i = 0; i < x_now->threads; i++) s_slots[i]->free_wide_count = RG_NODE_CACHE; /* "full": nodes are freed */
+    for (unsigned i = 0; i < x_now->threads; i++) s_slots[i]->free_count = RG_NODE_CACHE; /* "full": nodes are freed */
     table = x_new(sizeof *table, "table");
     live_before = x_live_blocks();
     X_REQUIRE(rg_hash_init(s_slots[0], table, ABSENT, DEAD, gone), "memory");
@@ -101,7 +101,7 @@ static void after(void)
     int64_t n = 0;
     bool nothing;
     rg_pin(s);
-    for (rg_wide *w = rg_hash_behind(s, table, NULL, &nothing); w; w = rg_hash_after(s, table, w)) n += rg_load(&w->more[0]) != ABSENT;
+    for (rg_quad *w = rg_hash_behind(s, table, NULL, &nothing); w; w = rg_hash_after(s, table, w)) n += rg_load(&w->more) != ABSENT;
     rg_unpin(s);
     X_REQUIRE(n == map_len(s), "a walk meets %lld nodes, and %lld keys are bound", (long long)n, (long long)map_len(s));
     perform(s, '#', '0');

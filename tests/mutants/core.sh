@@ -372,7 +372,7 @@ core_mutant order-deque-pop deque.h '/ rg_deque_try_pop\(/,/^}/s/uint64_t a = rg
 # ---- the hash table
 core_mutant hash-size-unread hash.h '/^static inline __attribute__\(\(always_inline\)\) rg_sight/,/^}/s/return rg_load\(&t->size\) == size \? RG_SIGHT_MISSING : RG_SIGHT_BLURRED;/return RG_SIGHT_MISSING;/' \
     explore hash.grow-look 'a look ends at a bucket that has split off meanwhile'
-core_mutant hash-insert-anywhere hash_body.h '/^rg_wide \*rg_hash_seek/,/^}/s/if \(rg_load\(&t->size\) == p->size\) return NULL;/return NULL;/' \
+core_mutant hash-insert-anywhere hash_body.h '/^rg_quad \*rg_hash_seek/,/^}/s/if \(rg_load\(&t->size\) == p->size\) return NULL;/return NULL;/' \
     explore hash.grow-bind 'a node goes in behind the bucket of another'
 core_mutant hash-unmarked-unlink hash_body.h '/^static void mark/,/^}/s/w \| RG_UNLINKING\)\) return;/w)) return;/' \
     explore hash.behind-the-removed 'a node goes out while another goes in behind it'
@@ -386,5 +386,5 @@ core_mutant hash-resumes-blindly hash.h '/^static inline bool rg_hash_resume/,/^
     explore hash.free-ask 'who has unpinned goes on from a node that was removed'
 core_mutant hash-grows-by-count hash_body.h 's/grow_in_turn\(s, t, rg_hash_of\(n\)\)/(void)n, rg_hash_grown(s, t)/' \
     plain test_hash 'a count that goes up by twos is never looked at'
-core_mutant hash-front-of-run hash_body.h '/^rg_wide \*rg_hash_seek/,/^}/s/if \(hash == p->hash\) \{/if (hash == p->hash \&\& 0) {/' \
+core_mutant hash-front-of-run hash_body.h '/^rg_quad \*rg_hash_seek/,/^}/s/if \(hash == p->hash\) \{/if (hash == p->hash \&\& 0) {/' \
     explore hash.bind-bind 'nobody looks whether the key is there'
