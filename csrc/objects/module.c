@@ -92,9 +92,11 @@ static int module_exec(PyObject *m)
         return -1;
     }
     st->domain->give_way = rg_give_way;
+#ifndef __SANITIZE_ADDRESS__ /* which sees no more of the interpreter's own allocator than its pages */
     /* 32 bytes of the interpreter's are 32, and within one cache line; malloc's are 48. */
     st->domain->quad_alloc = PyMem_Malloc;
     st->domain->quad_free = PyMem_Free;
+#endif
     st->processors = sysconf(_SC_NPROCESSORS_ONLN);
     PyObject *queue = PyImport_ImportModule("queue");
     st->queue_empty = queue ? PyObject_GetAttrString(queue, "Empty") : NULL;
