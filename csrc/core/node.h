@@ -83,7 +83,7 @@ static inline rg_node *rg_node_kept(rg_slot *s, uint64_t value)
 static inline rg_node *rg_node_bare(rg_slot *s, uint64_t value)
 {
     rg_node *n = rg_node_kept(s, value);
-    if (__builtin_expect(!n, 0) && (n = rg_alloc(sizeof *n))) {
+    if (__builtin_expect(!n, 0) && (n = rg_quad_alloc(s->domain))) {
         n->value = value;
         rg_store_rlx(&n->meta, 0); /* relaxed: private; and that it is not wide must be seen when it is freed unused */
     }

@@ -294,7 +294,7 @@ static void *leaves_nodes(void *d)
 {
     rg_slot *s = rg_slot_get(d);
     rg_node *n[3];
-    for (int i = 0; i < 3; i++) CHECK((n[i] = rg_node_new(s, 1)) != NULL, "memory");
+    for (int i = 0; i < 3; i++) CHECK((n[i] = i ? rg_node_new(s, 1) : rg_node_bare(s, 1)) != NULL, "memory");
     for (int i = 0; i < 3; i++) rg_node_free(s, n[i]);
     return s;
 }
