@@ -228,12 +228,16 @@ static inline rg_tried rg_queue_try_task_done(rg_slot *s, rg_queue *q, uint64_t 
     return rg_cas_once(&s->desc, &q->done, done, *now) ? RG_TRIED_DONE : RG_TRIED_LOST;
 }
 
-/* May count an item twice or miss one that moves meanwhile, as any size of a queue in use. */
+/* How many items there were at the read of the last node: head, which only moves on, was there before and still is. A
+ * reaction may move both in one step. Pinned. */
 static inline uint64_t rg_queue_size(rg_slot *s, rg_queue *q)
 {
-    /* head first: the other order could pass it */
-    uint64_t first = rg_node_position(rg_node_of(rg_read(&s->domain->space, s->index, &q->head)));
-    return (uint64_t)rg_ahead(rg_node_position(rg_queue_last(s, q)), first);
+    const rg_space *sp = &s->domain->space;
+    for (uint64_t head = rg_read(sp, s->index, &q->head), now;; head = now) {
+        uint64_t last = rg_node_position(rg_queue_last(s, q));
+        if ((now = rg_read(sp, s->index, &q->head)) == head)
+            return (uint64_t)rg_ahead(last, rg_node_position(rg_node_of(head)));
+    }
 }
 
 #endif

@@ -26,7 +26,7 @@ static PyObject *queue_empty(PyObject *self, PyObject *Py_UNUSED(ignored))
     return n < 0 ? NULL : PyBool_FromLong(n == 0);
 }
 
-/* Linearizes in the interval, whatever it says: the last node is read first, and head only moves on. */
+/* Linearizes where the size does: maxsize was the same before and after. */
 static PyObject *queue_full(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     QueueObject *q = (QueueObject *)self;
@@ -34,9 +34,11 @@ static PyObject *queue_full(PyObject *self, PyObject *Py_UNUSED(ignored))
     if (!s) return NULL;
     rg_pin(s);
     const rg_space *sp = &q->st->domain->space;
-    int64_t max = (int64_t)rg_read(sp, s->index, &q->q.maxsize);
-    uint64_t last = rg_node_position(rg_queue_last(s, &q->q));
-    int64_t n = rg_ahead(last, rg_node_position(rg_node_of(rg_read(sp, s->index, &q->q.head))));
+    int64_t max, n;
+    do {
+        max = (int64_t)rg_read(sp, s->index, &q->q.maxsize);
+        n = (int64_t)rg_queue_size(s, &q->q);
+    } while ((int64_t)rg_read(sp, s->index, &q->q.maxsize) != max);
     rg_unpin(s);
     return PyBool_FromLong(max > 0 && n >= max);
 }
@@ -196,7 +198,7 @@ static PyMethodDef methods[] = {
       ">>> from lockfree import Queue, ShutDown\n>>> q = Queue()\n>>> q.put('last')\n>>> q.shutdown()\n>>> q.get()\n'last'\n"
       ">>> try:\n...     q.get()\n... except ShutDown:\n...     print('over')\nover") },
     { "qsize", queue_qsize, METH_NOARGS, PyDoc_STR("qsize($self, /)\n--\n\n"
-      "How many items there are; exact when no other thread is using the queue. Wait-free in practice.\n\n"
+      "How many items there were at one instant of the call. Lock-free.\n\n"
       ">>> from lockfree import Queue\n>>> Queue().qsize()\n0") },
     { "empty", queue_empty, METH_NOARGS, PyDoc_STR("empty($self, /)\n--\n\nWhether qsize() is 0.\n\n"
       ">>> from lockfree import Queue\n>>> Queue().empty()\nTrue") },
