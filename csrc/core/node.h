@@ -92,11 +92,10 @@ static inline rg_node *rg_node_bare(rg_slot *s, uint64_t value)
 
 static inline rg_node *rg_node_new(rg_slot *s, uint64_t value)
 {
-    rg_node *n = rg_node_kept(s, value);
-    if (!n && !(n = rg_quad_alloc(s->domain))) return NULL;
+    rg_node *n = rg_node_bare(s, value);
+    if (!n) return NULL;
     rg_store_rlx(&n->next, 0); /* relaxed: private until a CAS publishes it */
     rg_store_rlx(&n->meta, 0);
-    n->value = value;
     return n;
 }
 

@@ -1,7 +1,7 @@
 /* scenarios_structures.c - queue, stack, and moves between two stacks, with retirement and reclaiming.
  *
  * A program is a string for each thread:
- *   p put, g get; as reactions do it: c put, which leaves tail to others; x put and get at once, of an empty queue
+ *   p put, g get; as reactions do it: c put, which leaves tail to others; x put and get at once, of an empty queue; e its size
  *   u push, o pop (stack 1); U, O (stack 2); m move from 1 to 2;
  *   v push, l pop (stack 1) that begin as if they had lost their first CAS: by way of elimination
  *   h hold the top node of stack 1, and look at it unpinned
@@ -153,6 +153,15 @@ static void hold(rg_slot *s)
     rg_node_release(s, n);
 }
 
+/* Where others only put and get in one step. */
+static void size_is_none(rg_slot *s)
+{
+    rg_pin(s);
+    uint64_t n = rg_queue_size(s, queue);
+    rg_unpin(s);
+    X_REQUIRE(n == 0, "%llu items in a queue that was empty at each instant", (unsigned long long)n);
+}
+
 static void play(rg_slot *s, const char *what, int64_t first)
 {
     for (int64_t v = first; *what; what++, v++) {
@@ -161,6 +170,7 @@ static void play(rg_slot *s, const char *what, int64_t first)
         case 'g': get(s); break;
         case 'c': put_composed(s, v); break;
         case 'x': put_and_get(s, v); break;
+        case 'e': size_is_none(s); break;
         case 'u': push(s, 0, v); break;
         case 'o': pop(s, 0); break;
         case 'U': push(s, 1, v); break;
@@ -270,6 +280,8 @@ const x_scenario s_structures[] = {
     /* a get that finds tail behind, and a reaction about to fail that has its reference on tail */
     { QUEUE(2, "cgf-x", "", { "cgf", "x" }) },
     { QUEUE(2, "c-xg", "", { "c", "xg" }) },
+    /* the size while a reaction puts and gets in one step */
+    { QUEUE(2, "x-e", "", { "x", "e" }) },
     { STACKS(2, "stack.push-pop", "", { "u", "o" }), .brute = true },
     { STACKS(2, "stack.push-push", "", { "u", "u" }), .brute = true },
     { STACKS(2, "stack.pop-pop", "uu", { "o", "o" }), .brute = true },

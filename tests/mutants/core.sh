@@ -142,6 +142,8 @@ core_mutant pop-by-store stack.h 's/rg_cas_once\(&s->desc, &st->head, h, below\)
 core_mutant put-by-store queue.h 's/!rg_cas_once\(&s->desc, &t->next, 0, rg_node_word\(n\)\)/(rg_store(\&t->next, rg_node_word(n)), 0)/' \
     plain test_structures.queue_is_fifo 'two puts on one node'
 core_mutant get-leaves-tail queue.h 's/ 0\)\) rg_queue_take_tail_along\(.*/ 0)) {}/' plain test_structures.tail_is_helped 'tail falls behind head'
+core_mutant size-of-two-instants queue.h '/^static inline uint64_t rg_queue_size/,/^}/s/if \(\(now = .*\) == head\)/now = head;/' explore queue.x-e \
+    'an item is counted that was never there'
 core_mutant get-tries-tail-once queue.h '/^static inline void rg_queue_take_tail_along/,/^}/s/    while \((.*) && !(rg_cas.*)\) \{\}/    if (\1) \2;/' \
     explore queue.cgf-x 'the same, where a reaction that fails has its reference on tail'
 core_mutant value-of-dummy queue.h 's/\*value = rg_node_of\(next\)->value;/*value = rg_node_of(h)->value;/' plain test_structures.queue_is_fifo 'the payload of the node before'
